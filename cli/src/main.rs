@@ -1,0 +1,2 @@
+//! The packetboat command.
+fn main() {}
