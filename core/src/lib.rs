@@ -6,4 +6,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod rng;
 pub mod time;
+pub mod topic;

@@ -1,0 +1,105 @@
+use core::fmt;
+
+use super::TopicError;
+
+/// A topic name, as a PUBLISH carries it: 1 to 65,535 bytes of UTF-8, no U+0000, no wildcard.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TopicName<'a>(&'a str);
+
+impl<'a> TopicName<'a> {
+    /// The name `text`, if it is one.
+    #[inline]
+    pub const fn new(text: &'a str) -> Result<Self, TopicError> {
+        if text.is_empty()
+            || text.len() > super::matching::MAXIMUM_LENGTH
+            || has_forbidden_byte(text.as_bytes())
+        {
+            return Err(error_of(text));
+        }
+        Ok(Self(text))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Display for TopicName<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+impl AsRef<str> for TopicName<'_> {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl<'a> TryFrom<&'a str> for TopicName<'a> {
+    type Error = TopicError;
+
+    fn try_from(text: &'a str) -> Result<Self, TopicError> {
+        Self::new(text)
+    }
+}
+
+/// Is there a U+0000, `+` or `#`? Eight bytes at a time, since every publish asks.
+#[inline]
+const fn has_forbidden_byte(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return short_has_forbidden_byte(bytes);
+    };
+    let mut found = forbidden_in(*last);
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        found |= forbidden_in(*word);
+        rest = after;
+    }
+    found != 0
+}
+
+/// Not zero if one of eight bytes is U+0000, `+` or `#`.
+///
+/// The term `(word - ONES) & !word & HIGHS` is not zero exactly if some byte of `word` is zero (Hacker's Delight, 6-1).
+/// `#` is 0x23 and `+` is 0x2B: with bit 3 set they are the same byte, so one test finds both.
+#[inline]
+const fn forbidden_in(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    let word = u64::from_le_bytes(bytes);
+    let wildcards = (word | (ONES * 0x08)) ^ (ONES * 0x2B);
+    ((word.wrapping_sub(ONES) & !word) | (wildcards.wrapping_sub(ONES) & !wildcards)) & HIGHS
+}
+
+#[inline]
+const fn short_has_forbidden_byte(mut bytes: &[u8]) -> bool {
+    while let [byte, after @ ..] = bytes {
+        if matches!(*byte, 0 | b'+' | b'#') {
+            return true;
+        }
+        bytes = after;
+    }
+    false
+}
+
+/// What is wrong with a text that is known to be wrong.
+#[cold]
+const fn error_of(text: &str) -> TopicError {
+    let mut bytes = text.as_bytes();
+    if bytes.is_empty() {
+        return TopicError::Empty;
+    }
+    if bytes.len() > super::matching::MAXIMUM_LENGTH {
+        return TopicError::TooLong { length: bytes.len() };
+    }
+    while let [byte, after @ ..] = bytes {
+        if *byte == 0 {
+            return TopicError::NullCharacter;
+        }
+        bytes = after;
+    }
+    TopicError::WildcardInName
+}
