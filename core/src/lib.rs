@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod rng;
+pub mod route;
 pub mod time;
 pub mod topic;
 pub mod wire;

@@ -11,5 +11,6 @@ mod tests;
 
 pub use error::TopicError;
 pub use filter::TopicFilter;
+pub(crate) use matching::levels;
 pub use matching::matches;
 pub use name::TopicName;

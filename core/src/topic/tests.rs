@@ -61,6 +61,9 @@ fn a_forbidden_character_is_found_at_every_place() {
 
 #[test]
 fn filters_are_checked() {
+    use TopicError::{
+        Empty, MultiLevelWildcard, NullCharacter, ShareName, ShareWithoutFilter, SingleLevelWildcard, TooLong,
+    };
     let valid = [
         "#",
         "+",
@@ -89,9 +92,6 @@ fn filters_are_checked() {
     for text in valid {
         assert_eq!(TopicFilter::new(text).map(|filter| filter.to_string()), Ok(text.to_string()));
     }
-    use TopicError::{
-        Empty, MultiLevelWildcard, NullCharacter, ShareName, ShareWithoutFilter, SingleLevelWildcard, TooLong,
-    };
     let invalid = [
         ("", Empty),
         ("a\0b", NullCharacter),

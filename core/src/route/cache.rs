@@ -1,0 +1,137 @@
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// The answers for the topics seen last.
+///
+/// Places are in sets of four; a topic can only lie in the set its hash names, so that a search looks at four places
+/// whatever a peer sends. The table grows with use up to a limit; beyond that topics displace each other.
+#[derive(Clone, Debug)]
+pub(super) struct Cache<K> {
+    /// `WAYS` times a power of two, or none.
+    entries: Vec<Option<Entry<K>>>,
+    /// What all entries hold, in bytes.
+    size: usize,
+    /// Which place of a full set is given up next.
+    turn: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<K> {
+    hash: u64,
+    generation: u64,
+    topic: Box<str>,
+    identifiers: Box<[u32]>,
+    keys: Box<[K]>,
+}
+
+const WAYS: usize = 4;
+/// At most this many topics,
+const MAXIMUM_ENTRIES: usize = 1024;
+/// of this many bytes of topics, identifiers and keys together,
+const MAXIMUM_SIZE: usize = 256 * 1024;
+/// each of at most this many.
+const MAXIMUM_ENTRY_SIZE: usize = 8 * 1024;
+
+impl<K: Copy> Cache<K> {
+    pub(super) const fn new() -> Self {
+        Self { entries: Vec::new(), size: 0, turn: 0 }
+    }
+
+    /// The place of the answer, if it is known and of this `generation`.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, topic: &str, identifiers: &[u32], generation: u64) -> Option<usize> {
+        let first = self.first_of_set(hash);
+        let set = self.entries.get(first..first + WAYS)?;
+        let is_it = |entry: &Option<Entry<K>>| {
+            entry.as_ref().is_some_and(|entry| {
+                entry.hash == hash
+                    && entry.generation == generation
+                    && *entry.topic == *topic
+                    && *entry.identifiers == *identifiers
+            })
+        };
+        set.iter().position(is_it).map(|way| first + way)
+    }
+
+    /// The keys at a place that [`Cache::find`] gave.
+    #[inline]
+    pub(super) fn keys(&self, place: usize) -> &[K] {
+        self.entries.get(place).and_then(Option::as_ref).map_or(&[], |entry| &entry.keys)
+    }
+
+    /// Remembers an answer that [`Cache::find`] did not have, if it is not too large.
+    pub(super) fn put(&mut self, hash: u64, topic: &str, identifiers: &[u32], generation: u64, keys: &[K]) {
+        let entry_size = topic.len() + size_of_val(identifiers) + size_of_val(keys);
+        if entry_size > MAXIMUM_ENTRY_SIZE {
+            return;
+        }
+        if self.size + entry_size > MAXIMUM_SIZE {
+            self.entries.fill_with(|| None);
+            self.size = 0;
+        }
+        let place = self.place_for(hash, generation);
+        let entry = Entry {
+            hash,
+            generation,
+            topic: topic.into(),
+            identifiers: identifiers.into(),
+            keys: keys.into(),
+        };
+        let displaced = self.entries[place].replace(entry);
+        self.size = self.size + entry_size - displaced.map_or(0, |entry| entry.size());
+    }
+
+    /// A place in the set of `hash`: free, or of an earlier generation, or after growing, or another topic's.
+    fn place_for(&mut self, hash: u64, generation: u64) -> usize {
+        if let Some(place) = self.free_place(hash, generation) {
+            return place;
+        }
+        if self.entries.len() < MAXIMUM_ENTRIES {
+            self.grow(generation);
+            if let Some(place) = self.free_place(hash, generation) {
+                return place;
+            }
+        }
+        self.turn = self.turn.wrapping_add(1);
+        self.first_of_set(hash) + self.turn % WAYS
+    }
+
+    fn free_place(&self, hash: u64, generation: u64) -> Option<usize> {
+        let first = self.first_of_set(hash);
+        let set = self.entries.get(first..first + WAYS)?;
+        let is_free =
+            |entry: &Option<Entry<K>>| entry.as_ref().is_none_or(|entry| entry.generation != generation);
+        set.iter().position(is_free).map(|way| first + way)
+    }
+
+    /// Doubles the table. Each set becomes two, so no set overflows.
+    fn grow(&mut self, generation: u64) {
+        let length = (self.entries.len() * 2).max(WAYS);
+        let old = core::mem::take(&mut self.entries);
+        self.entries.resize_with(length, || None);
+        self.size = 0;
+        for entry in old.into_iter().flatten().filter(|entry| entry.generation == generation) {
+            if let Some(place) = self.free_place(entry.hash, generation) {
+                self.size += entry.size();
+                self.entries[place] = Some(entry);
+            }
+        }
+    }
+
+    #[inline]
+    fn first_of_set(&self, hash: u64) -> usize {
+        ((hash >> 32) as usize).wrapping_mul(WAYS) & self.entries.len().saturating_sub(1) & !(WAYS - 1)
+    }
+
+    #[cfg(test)]
+    pub(super) fn bounds(&self) -> (usize, usize) {
+        assert_eq!(self.size, self.entries.iter().flatten().map(Entry::size).sum::<usize>());
+        (self.entries.len(), self.size)
+    }
+}
+
+impl<K> Entry<K> {
+    fn size(&self) -> usize {
+        self.topic.len() + size_of_val(&*self.identifiers) + size_of_val(&*self.keys)
+    }
+}
