@@ -1,2 +1,52 @@
-//! Project automation.
-fn main() {}
+//! The project's own tasks: `cargo xtask check | test | bench | fuzz`.
+//!
+//! A command is a list of steps ([`step::Step`]); every step runs, and a summary says what became of each.
+
+mod check;
+mod context;
+mod extra;
+mod prepare;
+mod process;
+mod skips;
+mod step;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use context::Context;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  check                   formatting, clippy, rustdoc, arrows between crates, version fence, house rules
+  test [--full]           install what is missing, check, all tests, bare-metal and wasm builds, the demo;
+                          --full adds more random worlds, licences, fuzzing, minimum Rust, a short benchmark
+  bench [arguments]       run the benchmark, arguments are handed on (try --help)
+  fuzz <target> [seconds] run one fuzz target, 60 seconds unless told (needs a nightly toolchain)
+
+With CI=true a skipped step is a failure, unless ci/allowed-skips.txt allows it.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut context = Context::from_environment();
+    let steps = match words.as_slice() {
+        ["check"] => check::steps(),
+        ["test"] => test::steps(),
+        ["test", "--full"] => test::full_steps(),
+        ["bench", rest @ ..] => extra::bench_steps(rest),
+        ["fuzz", target] => extra::fuzz_steps(target, "60"),
+        ["fuzz", target, seconds] => extra::fuzz_steps(target, seconds),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if step::run_all(steps, &mut context) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

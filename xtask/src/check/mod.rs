@@ -1,0 +1,43 @@
+//! `cargo xtask check`: what a program can judge about the source.
+
+mod arrows;
+mod fence;
+mod house;
+mod lengths;
+mod lints;
+mod source;
+
+use crate::context::Context;
+use crate::process;
+use crate::step::{Outcome, Step};
+use crate::workspace;
+
+/// Quick ones first.
+pub(crate) fn steps() -> Vec<Step> {
+    vec![
+        Step::new("format", |context| process::cargo(context, &["fmt", "--all", "--check"]).into()),
+        Step::new("arrows", |context| match workspace::packages(context) {
+            Ok(packages) => arrows::violations(&packages).into(),
+            Err(why) => Outcome::Failed(why),
+        }),
+        Step::new("version fence", |context| over_sources(context, fence::violations)),
+        Step::new("house rules", |context| over_sources(context, house::violations)),
+        Step::new("lengths", lengths),
+        Step::new("clippy", lints::clippy),
+        Step::new("rustdoc", lints::rustdoc),
+    ]
+}
+
+fn over_sources(context: &Context, violations: impl Fn(&[source::Source]) -> Vec<String>) -> Outcome {
+    match source::read_all(&context.root) {
+        Ok(sources) => violations(&sources).into(),
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+fn lengths(context: &mut Context) -> Outcome {
+    match lengths::read_exceptions(&context.root) {
+        Ok(exceptions) => over_sources(context, |sources| lengths::violations(sources, &exceptions)),
+        Err(why) => Outcome::Failed(why),
+    }
+}

@@ -1,0 +1,86 @@
+//! Installing what the tests need: Debian's packages, rustup's components and targets, tools from crates.io.
+
+use crate::context::Context;
+use crate::process;
+use crate::step::{Outcome, Step};
+
+pub(crate) const BARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "wasm32-unknown-unknown"];
+
+pub(crate) fn steps() -> Vec<Step> {
+    vec![Step::new("rustfmt and clippy", components), Step::new("mosquitto", mosquitto)]
+}
+
+fn components(context: &mut Context) -> Outcome {
+    let is_there = |context: &Context, tool| process::succeeds(context, "cargo", &[tool, "--version"]);
+    if is_there(context, "fmt") && is_there(context, "clippy") {
+        return Outcome::Done(String::new());
+    }
+    process::run(context, "rustup", &["component", "add", "rustfmt", "clippy"]).into()
+}
+
+/// The broker the tests talk to. With it, a test that cannot start it fails; without it, such tests say so and pass.
+fn mosquitto(context: &mut Context) -> Outcome {
+    let programs = ["mosquitto", "mosquitto_pub", "mosquitto_sub"];
+    let is_there =
+        |context: &Context| programs.iter().all(|program| process::find(context, program).is_some());
+    if !is_there(context) {
+        let result = debian_packages(context, &["mosquitto", "mosquitto-clients"]);
+        if !is_there(context) {
+            let why = result.err().unwrap_or_else(|| "installed, and yet not found".into());
+            return Outcome::Skipped(format!("no mosquitto, so no tests against a real broker: {why}"));
+        }
+    }
+    context.set("PACKETBOAT_REQUIRE_BROKER", "1");
+    Outcome::Done(String::new())
+}
+
+/// Installs Debian packages, as root or through sudo.
+pub(crate) fn debian_packages(context: &Context, packages: &[&str]) -> Result<(), String> {
+    if process::find(context, "apt-get").is_none() {
+        return Err(format!("no apt-get here: install {} by hand", packages.join(" ")));
+    }
+    let is_root = process::output(context, "id", &["-u"]).is_ok_and(|id| id.trim() == "0");
+    let mut words = Vec::new();
+    if !is_root {
+        // Nobody is there to type a password with CI=true, and standard input is closed.
+        words.extend(["sudo", "-n"]);
+    }
+    words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    let update = [&words[..], &["update", "-qq"]].concat();
+    let install = [&words[..], &["install", "-qq", "-y", "--no-install-recommends"], packages].concat();
+    // A stale or partly unreachable list of packages may still be good enough to install from.
+    if let Err(why) = process::run(context, update[0], &update[1..]) {
+        println!("{why}");
+    }
+    process::run(context, install[0], &install[1..])
+}
+
+/// Makes a compilation target available, if that can be done.
+pub(crate) fn target(context: &Context, target: &str) -> Result<(), String> {
+    let is_installed = |context: &Context| {
+        let folder = process::output(context, "rustc", &["--print", "target-libdir", "--target", target]);
+        folder.is_ok_and(|folder| std::path::Path::new(folder.trim()).is_dir())
+    };
+    if is_installed(context) {
+        return Ok(());
+    }
+    process::run(context, "rustup", &["target", "add", target])?;
+    if is_installed(context) {
+        Ok(())
+    } else {
+        Err(format!("rustup added {target}, and yet it is not there"))
+    }
+}
+
+/// Builds a cargo tool for these tasks, once per target folder, unless the machine has one.
+pub(crate) fn tool(context: &mut Context, name: &str, version: &str) -> Result<(), String> {
+    let folder = context.tools_folder();
+    let path = context.value("PATH").unwrap_or_default();
+    context.set("PATH", format!("{path}:{}", folder.join("bin").display()));
+    if process::find(context, name).is_some() {
+        return Ok(());
+    }
+    let folder = folder.to_string_lossy();
+    let install = ["install", name, "--version", version, "--locked", "--quiet", "--root", &folder];
+    process::cargo(context, &install)
+}
