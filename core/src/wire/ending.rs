@@ -62,9 +62,6 @@ impl<'a> Auth<'a> {
     }
 
     pub(super) fn write<S: Sink>(&self, sink: &mut S) {
-        if self.reason != Reason::SUCCESS || !self.properties.is_empty() {
-            sink.byte(self.reason.0);
-            sink.properties(Version::V5, self.properties);
-        }
+        write_outcome(self.reason, self.properties, sink);
     }
 }

@@ -17,7 +17,7 @@ pub enum QoS {
 impl QoS {
     /// Read the two low bits. Both set is malformed [MQTT-3.3.1-4].
     #[inline]
-    pub(super) const fn from_bits(bits: u8) -> Result<Self, DecodeError> {
+    pub(crate) const fn from_bits(bits: u8) -> Result<Self, DecodeError> {
         match bits & 0b11 {
             0 => Ok(Self::AtMostOnce),
             1 => Ok(Self::AtLeastOnce),

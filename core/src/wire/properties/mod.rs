@@ -3,6 +3,7 @@
 mod buffer;
 mod getters;
 mod table;
+mod trusted;
 
 use super::DecodeError;
 use super::reader::{Reader, variable};
