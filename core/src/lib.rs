@@ -6,8 +6,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod backoff;
 pub mod rng;
 pub mod route;
+pub mod session;
 pub mod time;
 pub mod topic;
 pub mod wire;

@@ -1,0 +1,351 @@
+//! What goes in and comes out of a session besides bytes.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crate::topic::{TopicFilter, TopicName};
+use crate::wire::{DecodeError, Properties, PropertiesBuf, QoS, Reason, Version};
+
+/// The caller's own name for an operation; comes back in the event that ends it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Tag(pub u64);
+
+impl Tag {
+    /// Nobody listens: no event is made.
+    pub const NONE: Self = Self(u64::MAX);
+}
+
+/// Names an accepted message until it is finished. Stale tickets are recognised.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Ticket {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// Application bytes, lent to the session. It copies small ones and shares large ones, if it must keep them.
+#[derive(Debug)]
+pub enum Payload<'a, P> {
+    /// Plain bytes, copied.
+    Borrowed(&'a [u8]),
+    /// A cheaply cloned handle: large payloads are kept and transmitted without a copy.
+    Shared(&'a P),
+}
+
+impl<P> Clone for Payload<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Payload<'_, P> {}
+
+impl<'a, P: AsRef<[u8]>> Payload<'a, P> {
+    /// The bytes themselves.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match *self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Shared(handle) => handle.as_ref(),
+        }
+    }
+}
+
+/// A message on its way out. Everything is lent: a refused message is still the caller's.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a, P> {
+    /// Where it goes.
+    pub topic: TopicName<'a>,
+    /// Application bytes.
+    pub payload: Payload<'a, P>,
+    /// Delivery guarantee.
+    pub qos: QoS,
+    /// Keep it as the topic's retained message.
+    pub retain: bool,
+    /// PUBLISH properties (5.0). No topic alias and no subscription identifier: the session assigns those.
+    pub properties: Properties<'a>,
+    /// Send it without its properties where the connection turns out to be 3.1.1.
+    pub drop_properties: bool,
+    /// Comes back in [`Event::Published`].
+    pub tag: Tag,
+}
+
+/// How far a publish got at the call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accepted {
+    /// QoS 0, in the output of a live connection. Finished: no event follows.
+    Encoded,
+    /// A record: [`Event::Published`] with its tag follows, exactly once.
+    Recorded(Ticket),
+}
+
+/// Where an accepted message is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stage {
+    /// Waiting for a connection, the store, the window or room in the output.
+    Accepted,
+    /// In the output of this connection, or on the wire, under this packet identifier.
+    Written(u16),
+    /// PUBREC received; the broker owns it, PUBCOMP is awaited.
+    Received(u16),
+}
+
+/// Why a publish was refused at the call. Nothing was queued; the message is still the caller's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The queue is full; try again when messages have been acknowledged.
+    Full,
+    /// Properties need MQTT 5.0 and the session is fixed to an older version.
+    NeedsVersion5,
+    /// Larger than the largest packet the broker accepts [MQTT-3.2.2-15].
+    TooLarge {
+        /// Size of the packet, in bytes.
+        size: usize,
+        /// What the broker announced, in bytes.
+        maximum: u32,
+    },
+    /// The broker announced a lower maximum QoS [MQTT-3.2.2-11].
+    QosNotSupported(QoS),
+    /// The broker announced that it keeps no retained messages [MQTT-3.2.2-14].
+    RetainNotSupported,
+    /// The session was told to disconnect for good.
+    Closed,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the queue is full: wait for acknowledgements, or raise its bounds"),
+            Self::NeedsVersion5 => {
+                f.write_str("message properties need MQTT 5.0: leave them out, or allow them to be dropped")
+            }
+            Self::TooLarge { size, maximum } => {
+                write!(f, "the packet has {size} bytes and the broker takes at most {maximum}")
+            }
+            Self::QosNotSupported(maximum) => {
+                write!(f, "the broker takes QoS {} at most", *maximum as u8)
+            }
+            Self::RetainNotSupported => f.write_str("the broker keeps no retained messages"),
+            Self::Closed => f.write_str("the client was disconnected"),
+        }
+    }
+}
+
+impl core::error::Error for PublishError {}
+
+/// How an accepted message ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// QoS 0: in the output of a live connection.
+    Sent,
+    /// The broker answered.
+    Acknowledged {
+        /// PUBACK's, PUBREC's or PUBCOMP's reason code; success on 3.1.1.
+        reason: Reason,
+        /// The properties of that answer, if it had any.
+        properties: Option<Box<PropertiesBuf>>,
+        /// QoS 2 only: the broker lost the session and the message was sent anew; it may arrive twice.
+        possible_duplicate: bool,
+    },
+    /// Its expiry interval passed before it was ever transmitted.
+    Expired,
+    /// The queue's policy dropped it.
+    Dropped,
+    /// Withdrawn by its owner before it was encoded.
+    Cancelled,
+    /// Accepted before the broker's limits were known, and outside them.
+    NotAllowed(PublishError),
+    /// QoS 2, transmitted without PUBREC, and the broker lost the session: delivered or not, nobody knows.
+    Unresolved,
+    /// The store could not keep it.
+    NotStored,
+}
+
+/// A message that arrived, as the session must know it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Arrival {
+    /// Delivery guarantee.
+    pub qos: QoS,
+    /// Packet identifier, for QoS 1 and 2.
+    pub id: Option<u16>,
+    /// How many will hold it: streams that queue it. None: acknowledged at once.
+    pub holders: u16,
+}
+
+/// What becomes of an arrived message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Hand it on. With QoS 1 and 2 every holder must release the token once.
+    Deliver(Option<AckToken>),
+    /// The same QoS 2 delivery again, or the connection is closing: drop it.
+    Ignore,
+}
+
+/// Names an unacknowledged arrival to its holders.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct AckToken {
+    pub(crate) qos2: bool,
+    /// Connection number for QoS 1, session number for QoS 2.
+    pub(crate) epoch: u32,
+    /// Ring position for QoS 1, packet identifier for QoS 2.
+    pub(crate) key: u32,
+}
+
+/// What a holder says of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Release {
+    /// Done with it.
+    Acknowledge,
+    /// Refused for good, with a reason (5.0); a plain acknowledgement on 3.1.1. Not redelivered.
+    Reject(Reason),
+    /// Given up without a word: never acknowledged on this connection, redelivered on the next.
+    Abandon,
+}
+
+/// Why a subscription was refused at the call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The same filter is subscribed with other options: unsubscribe it first.
+    ConflictingOptions,
+    /// A shared filter overlaps another one, and the broker names no subscription identifiers to tell them apart.
+    OverlapsShared,
+    /// No-local is not allowed on a shared subscription [MQTT-3.8.3-4].
+    SharedNoLocal,
+    /// The option needs MQTT 5.0 and the session is fixed to an older version.
+    NeedsVersion5,
+    /// The session was told to disconnect for good.
+    Closed,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConflictingOptions => "the filter is subscribed with other options: unsubscribe it first",
+            Self::OverlapsShared => {
+                "a shared subscription overlaps another filter and the broker cannot tell them apart"
+            }
+            Self::SharedNoLocal => "no-local is not allowed on a shared subscription",
+            Self::NeedsVersion5 => "no-local and the retain options need MQTT 5.0",
+            Self::Closed => "the client was disconnected",
+        })
+    }
+}
+
+impl core::error::Error for SubscribeError {}
+
+/// A breach of the protocol by the broker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Breach {
+    /// What the broker is told (5.0).
+    pub reason: Reason,
+    /// What it did.
+    pub what: &'static str,
+}
+
+impl Breach {
+    /// CONNECT of 5.0 was answered in the shape of 3.1.1: the broker does not speak 5.0.
+    pub(crate) const OLD_CONNACK: Self =
+        Self { reason: Reason::UNSUPPORTED_PROTOCOL_VERSION, what: "CONNACK in the shape of 3.1.1" };
+
+    pub(crate) const fn protocol(what: &'static str) -> Self {
+        Self { reason: Reason::PROTOCOL_ERROR, what }
+    }
+}
+
+impl From<DecodeError> for Breach {
+    fn from(error: DecodeError) -> Self {
+        let what = match error {
+            DecodeError::Malformed(what) | DecodeError::ProtocolError(what) => what,
+            DecodeError::TooLarge { .. } => "packet larger than announced",
+            DecodeError::UnsupportedVersion { .. } => "a packet only clients send",
+        };
+        Self { reason: error.reason(), what }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// We were told to disconnect.
+    Requested,
+    /// The transport ended without a word.
+    Lost,
+    /// The broker refused the connection in its CONNACK.
+    Refused {
+        /// Its reason; 3.1.1 return codes by their 5.0 names.
+        reason: Reason,
+        /// CONNACK properties: reason string, server reference.
+        properties: PropertiesBuf,
+        /// The answer had the shape of 3.1.1 though 5.0 was asked for: the broker does not speak 5.0.
+        old_shape: bool,
+    },
+    /// The broker said goodbye (5.0).
+    ByBroker {
+        /// Its reason.
+        reason: Reason,
+        /// DISCONNECT properties: reason string, server reference.
+        properties: PropertiesBuf,
+    },
+    /// The broker broke the protocol; it was told why where the version allows.
+    Breach(Breach),
+    /// Nothing was heard for one and a half keep-alive intervals, or PINGREQ went unanswered.
+    Silent,
+    /// An acknowledgement was missing for too long.
+    NotAcknowledged,
+    /// The store failed: nothing may leave that it does not know.
+    StoreFailed,
+}
+
+/// What the application should know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// CONNACK said yes.
+    Connected {
+        /// The broker kept the session of the last connection.
+        session_present: bool,
+        /// The version spoken.
+        version: Version,
+        /// CONNACK properties (5.0).
+        properties: PropertiesBuf,
+    },
+    /// An accepted message ended. Exactly once for each record with a tag.
+    Published {
+        /// The caller's name for it.
+        tag: Tag,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A subscription was answered.
+    Subscribed {
+        /// The caller's name for it.
+        tag: Tag,
+        /// Granted QoS, or why it was refused.
+        reason: Reason,
+        /// The answer's properties, if it had any.
+        properties: Option<Box<PropertiesBuf>>,
+    },
+    /// An unsubscription was answered.
+    Unsubscribed {
+        /// The caller's name for it.
+        tag: Tag,
+        /// What the broker said; success on 3.1.1.
+        reason: Reason,
+    },
+    /// A subscription could not be restored after a reconnect: it has ended.
+    SubscriptionLost {
+        /// Which.
+        filter: TopicFilter,
+        /// Why.
+        reason: Reason,
+    },
+    /// All subscriptions of the session stand again after a reconnect.
+    SubscriptionsRestored,
+    /// The connection ended. Exactly once for each opened connection.
+    Disconnected {
+        /// Why.
+        cause: Cause,
+        /// QoS 0 messages reported as sent whose bytes the socket had not taken.
+        lost_qos0: usize,
+    },
+}

@@ -1,0 +1,152 @@
+//! CONNECT, CONNACK, DISCONNECT: where a connection begins and ends, and what the session's state means to it.
+
+use super::event::{Breach, Cause, Event};
+use super::limits::Limits;
+use super::options::{ConnectOptions, SessionMode};
+use super::{Phase, Session, alias};
+use crate::time::Instant;
+use crate::wire::{Connack, Connect, Disconnect, Packet, PropertiesBuf, Reason, Will};
+
+/// The broker keeps a session that ends at disconnect for so long after a cut.
+const UNTIL_DISCONNECT_EXPIRY: u32 = 3600;
+
+/// What CONNECT says of the session.
+struct Keeping {
+    clean_start: bool,
+    /// Session expiry interval; on older versions: anything but zero keeps it.
+    expiry: u32,
+    ends_at_disconnect: bool,
+}
+
+impl<P: AsRef<[u8]> + Clone> Session<P> {
+    /// The transport is open: introduce ourselves. Options that do not fit their version are the caller's fault and
+    /// answered by the broker.
+    pub fn handle_open(&mut self, connect: &ConnectOptions) {
+        debug_assert_eq!(self.link.phase, Phase::Offline, "the last connection was never closed");
+        let keeping = self.keeping(connect);
+        self.link.phase = Phase::Connecting;
+        self.link.version = connect.version;
+        self.link.clean_start = keeping.clean_start;
+        self.link.keeps_session = keeping.expiry > 0;
+        self.link.ends_at_disconnect = keeping.ends_at_disconnect;
+        let announces = connect.version.has_properties();
+        self.link.receive_maximum = if announces { connect.receive_maximum } else { u16::MAX };
+        self.link.requested_keep_alive = connect.keep_alive;
+        let properties = connect_properties(connect, keeping.expiry);
+        let will = connect.will.as_ref().map(|will| Will {
+            qos: will.qos,
+            retain: will.retain,
+            topic: &will.topic,
+            payload: &will.payload,
+            properties: will.properties.as_properties(),
+        });
+        self.link.reply(&Packet::Connect(Connect {
+            version: connect.version,
+            clean_start: keeping.clean_start,
+            keep_alive: connect.keep_alive,
+            client_id: &connect.client_id,
+            will,
+            username: connect.username.as_deref(),
+            password: connect.password.as_deref(),
+            properties: properties.as_properties(),
+        }));
+    }
+
+    /// Say goodbye for good: nothing is accepted any more. The output ends with DISCONNECT, and the connection wants
+    /// to be closed. Messages not finished stay, for a store or for nobody.
+    pub fn disconnect(&mut self, reason: Reason) {
+        self.ended = true;
+        self.leave(reason);
+    }
+
+    /// End this connection and keep the session: its messages go on with the next one.
+    pub fn leave(&mut self, reason: Reason) {
+        if self.link.phase == Phase::Online {
+            let mut properties = PropertiesBuf::default();
+            if self.ended && self.link.ends_at_disconnect && self.link.limits.properties {
+                properties.session_expiry_interval(0);
+            }
+            let reason = if self.link.limits.properties { reason } else { Reason::SUCCESS };
+            self.link
+                .reply(&Packet::Disconnect(Disconnect { reason, properties: properties.as_properties() }));
+        }
+        self.close(Cause::Requested);
+    }
+
+    pub(super) fn on_connack(&mut self, connack: &Connack<'_>, now: Instant) -> Result<(), Breach> {
+        let version = self.link.version;
+        if connack.reason.is_error() {
+            self.close(Cause::Refused {
+                reason: connack.reason,
+                properties: PropertiesBuf::from(connack.properties),
+                old_shape: false,
+            });
+            return Ok(());
+        }
+        if connack.session_present && self.link.clean_start {
+            return Err(Breach::protocol("session present after a clean start"));
+        }
+        self.link.phase = Phase::Online;
+        self.established = self.link.keeps_session;
+        self.link.limits = Limits::from_connack(connack, version.has_properties());
+        let limits = self.link.limits;
+        self.link.keep_alive.start(now, limits.server_keep_alive.unwrap_or(self.link.requested_keep_alive));
+        self.link.aliases =
+            alias::Outgoing::new(self.config.outgoing_aliases.min(limits.topic_alias_maximum));
+        self.events.push_back(Event::Connected {
+            session_present: connack.session_present,
+            version,
+            properties: PropertiesBuf::from(connack.properties),
+        });
+        if connack.session_present {
+            self.resume_outbound(now);
+        } else {
+            self.restart_outbound();
+            self.forget_inbound();
+        }
+        self.restore_subscriptions(connack.session_present);
+        self.pump(now);
+        Ok(())
+    }
+
+    /// The configuration rules out a version with properties.
+    pub(super) fn is_fixed_without_properties(&self) -> bool {
+        self.config.fixed_version.is_some_and(|version| !version.has_properties())
+    }
+
+    fn keeping(&self, connect: &ConnectOptions) -> Keeping {
+        let has_expiry = connect.version.has_properties();
+        match connect.session {
+            SessionMode::Persistent { expiry } => Keeping {
+                clean_start: false,
+                expiry: u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX),
+                ends_at_disconnect: false,
+            },
+            SessionMode::UntilDisconnect if has_expiry => Keeping {
+                clean_start: !self.established,
+                expiry: UNTIL_DISCONNECT_EXPIRY,
+                ends_at_disconnect: true,
+            },
+            SessionMode::UntilDisconnect | SessionMode::Clean => {
+                Keeping { clean_start: true, expiry: 0, ends_at_disconnect: false }
+            }
+        }
+    }
+}
+
+/// Only 5.0 has them; the encoder writes none for older versions. Defaults are left out.
+fn connect_properties(connect: &ConnectOptions, expiry: u32) -> PropertiesBuf {
+    let mut properties = connect.properties.clone();
+    if expiry > 0 {
+        properties.session_expiry_interval(expiry);
+    }
+    if connect.receive_maximum < u16::MAX {
+        // Zero is not allowed on the wire and left out: the broker takes its default.
+        let _ = properties.receive_maximum(connect.receive_maximum);
+    }
+    let _ = properties.maximum_packet_size(connect.maximum_packet_size);
+    if connect.topic_alias_maximum > 0 {
+        properties.topic_alias_maximum(connect.topic_alias_maximum);
+    }
+    properties
+}

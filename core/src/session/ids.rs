@@ -1,0 +1,197 @@
+//! Packet identifiers in use: which are free, and what each stands for.
+
+use alloc::vec::Vec;
+
+/// Identifier to value, an open-addressing table that grows with use.
+///
+/// Identifiers are handed out in ascending order, so that the low bits of neighbours differ and a probe is rarely
+/// longer than one step; nothing depends on it.
+#[derive(Debug)]
+pub(super) struct IdTable<V> {
+    /// A power of two, or empty. Identifier zero marks a free cell.
+    cells: Vec<(u16, V)>,
+    len: usize,
+}
+
+impl<V> Default for IdTable<V> {
+    fn default() -> Self {
+        Self { cells: Vec::new(), len: 0 }
+    }
+}
+
+impl<V: Copy + Default> IdTable<V> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn contains(&self, id: u16) -> bool {
+        self.find(id).is_some()
+    }
+
+    #[inline]
+    pub(super) fn value(&self, id: u16) -> Option<V> {
+        self.find(id).map(|at| self.cells[at].1)
+    }
+
+    #[inline]
+    pub(super) fn value_mut(&mut self, id: u16) -> Option<&mut V> {
+        self.find(id).map(|at| &mut self.cells[at].1)
+    }
+
+    /// Insert a new identifier. It must not be zero and not be present.
+    #[inline]
+    pub(super) fn insert(&mut self, id: u16, value: V) {
+        debug_assert!(id != 0 && !self.contains(id), "identifier in double use");
+        if (self.len + 1) * 4 > self.cells.len() * 3 {
+            self.grow();
+        }
+        self.place(id, value);
+        self.len += 1;
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, id: u16) -> Option<V> {
+        let mut hole = self.find(id)?;
+        let value = self.cells[hole].1;
+        let mask = self.cells.len() - 1;
+        // Close the gap: move back every follower that a probe could no longer reach.
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let (other, _) = self.cells[at];
+            if other == 0 {
+                break;
+            }
+            let wanted = usize::from(other) & mask;
+            if (at.wrapping_sub(wanted) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.cells[hole] = self.cells[at];
+                hole = at;
+            }
+        }
+        self.cells[hole] = (0, V::default());
+        self.len -= 1;
+        Some(value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u16, V)> {
+        self.cells.iter().copied().filter(|(id, _)| *id != 0)
+    }
+
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(u16, &mut V) -> bool) {
+        let cells = core::mem::take(&mut self.cells);
+        self.len = 0;
+        for (id, mut value) in cells {
+            if id != 0 && keep(id, &mut value) {
+                self.insert(id, value);
+            }
+        }
+    }
+
+    #[inline]
+    fn find(&self, id: u16) -> Option<usize> {
+        let mask = self.cells.len().checked_sub(1)?;
+        let mut at = usize::from(id) & mask;
+        loop {
+            match self.cells[at].0 {
+                0 => return None,
+                found if found == id => return Some(at),
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    fn place(&mut self, id: u16, value: V) {
+        let mask = self.cells.len() - 1;
+        let mut at = usize::from(id) & mask;
+        while self.cells[at].0 != 0 {
+            at = (at + 1) & mask;
+        }
+        self.cells[at] = (id, value);
+    }
+
+    fn grow(&mut self) {
+        let size = (self.cells.len() * 2).max(8);
+        let old = core::mem::replace(&mut self.cells, alloc::vec![(0, V::default()); size]);
+        for (id, value) in old {
+            if id != 0 {
+                self.place(id, value);
+            }
+        }
+    }
+}
+
+/// Identifiers kept free for SUBSCRIBE and UNSUBSCRIBE, however many messages are in flight.
+pub(super) const RESERVED: usize = 16;
+
+/// Hands out identifiers that are not in use [MQTT-2.2.1-3].
+#[derive(Debug, Default)]
+pub(super) struct IdSource {
+    last: u16,
+}
+
+impl IdSource {
+    /// The next free identifier; `None` when all are in use.
+    pub(super) fn next<V: Copy + Default>(&mut self, used: &IdTable<V>) -> Option<u16> {
+        if used.len() >= usize::from(u16::MAX) {
+            return None;
+        }
+        loop {
+            self.last = self.last.checked_add(1).unwrap_or(1);
+            if !used.contains(self.last) {
+                return Some(self.last);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+
+    #[test]
+    fn agrees_with_a_map_whatever_is_inserted_and_removed() {
+        let mut rng = crate::rng::Rng::new(7);
+        for bound in [9, 40, 3000] {
+            let (mut table, mut model) = (IdTable::default(), BTreeMap::new());
+            for step in 0..20_000_u32 {
+                let id = u16::try_from(rng.below(bound)).unwrap() * 16 + 1;
+                if model.contains_key(&id) {
+                    assert_eq!(table.remove(id), model.remove(&id));
+                } else {
+                    table.insert(id, step);
+                    model.insert(id, step);
+                }
+                assert_eq!(table.len(), model.len());
+            }
+            assert_eq!(table.iter().collect::<BTreeMap<_, _>>(), model);
+        }
+    }
+
+    #[test]
+    fn identifiers_wrap_without_zero_and_skip_those_in_use() {
+        let mut used = IdTable::default();
+        used.insert(1, ());
+        used.insert(2, ());
+        let mut source = IdSource { last: u16::MAX - 1 };
+        assert_eq!(source.next(&used), Some(u16::MAX));
+        assert_eq!(source.next(&used), Some(3));
+    }
+
+    #[test]
+    fn a_full_table_has_no_free_identifier() {
+        let mut used = IdTable::default();
+        let mut source = IdSource::default();
+        for _ in 0..u16::MAX {
+            let id = source.next(&used).unwrap();
+            used.insert(id, ());
+        }
+        assert_eq!(source.next(&used), None);
+        used.remove(700);
+        assert_eq!(source.next(&used), Some(700));
+    }
+}

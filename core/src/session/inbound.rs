@@ -1,0 +1,299 @@
+//! Acknowledging what arrives: in the order it arrived, when its holders are done with it.
+
+use alloc::collections::VecDeque;
+
+use super::event::{AckToken, Arrival, Breach, Release, Verdict};
+use super::ids::IdTable;
+use super::store::Entry;
+use super::{Phase, Session};
+use crate::wire::{AckKind, QoS, Reason};
+
+/// What became of an arrival so far.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Progress {
+    /// Somebody has it.
+    #[default]
+    Held,
+    /// Everybody is done with it; its turn to be acknowledged has not come.
+    Done,
+    /// Somebody gave it up: not acknowledged on this connection.
+    Abandoned,
+    /// QoS 2 only: PUBREC is out, PUBREL awaited.
+    Received,
+}
+
+/// An arrival and those who hold it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hold {
+    holders: u16,
+    progress: Progress,
+    abandoned: bool,
+    /// Success, or why a holder refused it.
+    reason: u8,
+}
+
+impl Hold {
+    fn new(holders: u16) -> Self {
+        let progress = if holders == 0 { Progress::Done } else { Progress::Held };
+        Self { holders, progress, ..Self::default() }
+    }
+
+    /// One holder less.
+    fn release(&mut self, release: Release) {
+        match release {
+            Release::Acknowledge => {}
+            Release::Reject(reason) if self.reason == 0 => self.reason = reason.0,
+            Release::Reject(_) => {}
+            Release::Abandon => self.abandoned = true,
+        }
+        self.holders = self.holders.saturating_sub(1);
+        if self.holders == 0 {
+            self.progress = if self.abandoned { Progress::Abandoned } else { Progress::Done };
+        }
+    }
+}
+
+/// A QoS 2 arrival; session state from its PUBLISH to its PUBREL.
+#[derive(Clone, Copy, Debug, Default)]
+struct Delivery {
+    hold: Hold,
+    /// It stands in this connection's ring.
+    in_ring: bool,
+    /// It occupies our receive maximum: the broker sent it on this connection.
+    counted: bool,
+    /// The store record that must be committed before PUBREC.
+    stored: u64,
+}
+
+/// All arrivals not finished.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    deliveries: IdTable<Delivery>,
+    session: u32,
+    // ---- one connection
+    connection: u32,
+    /// QoS 1, in receive order, from ring position `base` on.
+    ring1: VecDeque<(u16, Hold)>,
+    base: u32,
+    /// QoS 2, in receive order.
+    ring2: VecDeque<u16>,
+    unacknowledged: usize,
+}
+
+impl<P: AsRef<[u8]> + Clone> Session<P> {
+    /// A PUBLISH arrived, in order with the other packets. The message itself stays with the caller.
+    pub fn handle_publish(&mut self, arrival: Arrival) -> Verdict {
+        if self.link.phase != Phase::Online {
+            if self.link.phase == Phase::Connecting {
+                self.handle_breach(Breach::protocol("PUBLISH before CONNACK"));
+            }
+            return Verdict::Ignore;
+        }
+        let verdict = match (arrival.qos, arrival.id) {
+            (QoS::AtLeastOnce, Some(id)) => self.on_at_least_once(id, arrival.holders),
+            (QoS::ExactlyOnce, Some(id)) => self.on_exactly_once(id, arrival.holders),
+            _ => return Verdict::Deliver(None),
+        };
+        verdict.unwrap_or_else(|breach| {
+            self.handle_breach(breach);
+            Verdict::Ignore
+        })
+    }
+
+    /// One holder is done with an arrival. Acknowledgements leave in receive order [MQTT-4.6.0-2, MQTT-4.6.0-3].
+    /// False: the token is of an older connection or session, and the broker will deliver the message again.
+    pub fn release(&mut self, token: AckToken, release: Release) -> bool {
+        let release = match release {
+            // Older versions cannot refuse: the message is acknowledged and not sent again.
+            Release::Reject(_) if !self.link.limits.properties => Release::Acknowledge,
+            other => other,
+        };
+        if token.qos2 {
+            let id = u16::try_from(token.key).unwrap_or_default();
+            let known = token.epoch == self.inbound.session;
+            let Some(delivery) = self.inbound.deliveries.value_mut(id).filter(|_| known) else {
+                return false;
+            };
+            delivery.hold.release(release);
+            self.acknowledge_exactly_once();
+            return true;
+        }
+        let index = token.key.wrapping_sub(self.inbound.base) as usize;
+        let known = token.epoch == self.inbound.connection;
+        let Some((_, hold)) = self.inbound.ring1.get_mut(index).filter(|_| known) else { return false };
+        hold.release(release);
+        if index == 0 {
+            self.acknowledge_at_least_once();
+        }
+        true
+    }
+
+    /// PUBREL came.
+    pub(super) fn on_pubrel(&mut self, id: u16) -> Result<(), Breach> {
+        let Some(delivery) = self.inbound.deliveries.value(id) else {
+            let reason = self.unknown_identifier();
+            self.link.acknowledge(AckKind::Pubcomp, id, reason);
+            return Ok(());
+        };
+        if delivery.hold.progress != Progress::Received {
+            return Err(Breach::protocol("PUBREL before PUBREC"));
+        }
+        self.inbound.deliveries.remove(id);
+        if delivery.counted {
+            self.inbound.unacknowledged -= 1;
+        }
+        let stored = self.journal.note(Entry::InboundDone { id });
+        self.reply_when_stored(stored, AckKind::Pubcomp, id, Reason::SUCCESS);
+        Ok(())
+    }
+
+    /// The broker forgot the session, and so do we.
+    pub(super) fn forget_inbound(&mut self) {
+        for (id, _) in self.inbound.deliveries.iter() {
+            self.journal.note(Entry::InboundDone { id });
+        }
+        self.inbound.deliveries.clear();
+        self.inbound.session = self.inbound.session.wrapping_add(1);
+    }
+
+    /// The reason for an identifier nothing is known of; older versions have none.
+    pub(super) fn unknown_identifier(&self) -> Reason {
+        if self.link.limits.properties { Reason::PACKET_IDENTIFIER_NOT_FOUND } else { Reason::SUCCESS }
+    }
+
+    fn on_at_least_once(&mut self, id: u16, holders: u16) -> Result<Verdict, Breach> {
+        if self.inbound.deliveries.len() > 0 && self.inbound.deliveries.contains(id) {
+            let reason = Reason::PACKET_IDENTIFIER_IN_USE;
+            return Err(Breach { reason, what: "QoS 1 PUBLISH under the identifier of a QoS 2 one" });
+        }
+        self.count_arrival()?;
+        let inbound = &mut self.inbound;
+        let key = inbound.base.wrapping_add(u32::try_from(inbound.ring1.len()).unwrap_or(u32::MAX));
+        inbound.ring1.push_back((id, Hold::new(holders)));
+        let token = AckToken { qos2: false, epoch: inbound.connection, key };
+        if holders == 0 {
+            self.acknowledge_at_least_once();
+        }
+        Ok(Verdict::Deliver(Some(token)))
+    }
+
+    fn on_exactly_once(&mut self, id: u16, holders: u16) -> Result<Verdict, Breach> {
+        let token = AckToken { qos2: true, epoch: self.inbound.session, key: id.into() };
+        let Some(mut delivery) = self.inbound.deliveries.value(id) else {
+            self.count_arrival()?;
+            let hold = Hold::new(holders);
+            self.inbound.deliveries.insert(id, Delivery { hold, in_ring: true, counted: true, stored: 0 });
+            self.inbound.ring2.push_back(id);
+            self.acknowledge_exactly_once();
+            return Ok(Verdict::Deliver(Some(token)));
+        };
+        // The same delivery again [MQTT-4.3.3-10]: it takes its place in this connection's order.
+        if !delivery.counted {
+            self.count_arrival()?;
+            delivery.counted = true;
+        }
+        let repeat = delivery.hold.progress == Progress::Received;
+        if !repeat && !delivery.in_ring {
+            delivery.in_ring = true;
+            self.inbound.ring2.push_back(id);
+        }
+        if let Some(entry) = self.inbound.deliveries.value_mut(id) {
+            *entry = delivery;
+        }
+        if repeat {
+            self.reply_when_stored(delivery.stored, AckKind::Pubrec, id, Reason::SUCCESS);
+        } else {
+            self.acknowledge_exactly_once();
+        }
+        Ok(Verdict::Ignore)
+    }
+
+    /// The broker must not have more on the way than we announced [MQTT-3.3.4-9].
+    fn count_arrival(&mut self) -> Result<(), Breach> {
+        if self.inbound.unacknowledged >= usize::from(self.link.receive_maximum) {
+            let reason = Reason::RECEIVE_MAXIMUM_EXCEEDED;
+            return Err(Breach { reason, what: "more unacknowledged messages than our receive maximum" });
+        }
+        self.inbound.unacknowledged += 1;
+        Ok(())
+    }
+
+    fn acknowledge_at_least_once(&mut self) {
+        if self.link.phase != Phase::Online {
+            return;
+        }
+        while let Some(&(id, hold)) = self.inbound.ring1.front() {
+            match hold.progress {
+                Progress::Held => return,
+                Progress::Abandoned => {}
+                Progress::Done | Progress::Received => {
+                    self.link.acknowledge(AckKind::Puback, id, Reason(hold.reason));
+                    self.inbound.unacknowledged -= 1;
+                }
+            }
+            self.inbound.ring1.pop_front();
+            self.inbound.base = self.inbound.base.wrapping_add(1);
+        }
+    }
+
+    fn acknowledge_exactly_once(&mut self) {
+        if self.link.phase != Phase::Online {
+            return;
+        }
+        while let Some(&id) = self.inbound.ring2.front() {
+            let Some(delivery) = self.inbound.deliveries.value_mut(id) else {
+                self.inbound.ring2.pop_front();
+                continue;
+            };
+            let reason = Reason(delivery.hold.reason);
+            match delivery.hold.progress {
+                Progress::Held => return,
+                Progress::Abandoned | Progress::Received => {}
+                Progress::Done if reason.is_error() => {
+                    // Refused: the exchange ends here and the identifier is free [MQTT-4.3.3-9].
+                    self.inbound.deliveries.remove(id);
+                    self.inbound.unacknowledged -= 1;
+                    self.reply_when_stored(0, AckKind::Pubrec, id, reason);
+                }
+                Progress::Done => {
+                    delivery.hold.progress = Progress::Received;
+                    delivery.stored = self.journal.note(Entry::Inbound { id });
+                    let stored = delivery.stored;
+                    self.reply_when_stored(stored, AckKind::Pubrec, id, reason);
+                }
+            }
+            self.inbound.ring2.pop_front();
+        }
+    }
+}
+
+impl Inbound {
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.unacknowledged
+    }
+
+    /// Tokens of QoS 1 are void: the broker delivers again. QoS 2 deliveries outlive the connection, but for those
+    /// that were given up: their repetition is a new delivery.
+    pub(super) fn link_lost(&mut self) {
+        self.connection = self.connection.wrapping_add(1);
+        self.ring1.clear();
+        self.ring2.clear();
+        (self.base, self.unacknowledged) = (0, 0);
+        self.deliveries.retain(|_, delivery| {
+            delivery.in_ring = false;
+            delivery.counted = false;
+            delivery.hold.progress != Progress::Abandoned
+        });
+    }
+
+    pub(super) fn load(&mut self, id: u16) {
+        let hold = Hold { progress: Progress::Received, ..Hold::default() };
+        if id != 0 && !self.deliveries.contains(id) {
+            self.deliveries.insert(id, Delivery { hold, ..Delivery::default() });
+        }
+    }
+
+    pub(super) fn unload(&mut self, id: u16) {
+        self.deliveries.remove(id);
+    }
+}

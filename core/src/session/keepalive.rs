@@ -1,0 +1,74 @@
+//! Probing a silent link, and giving up when the probe goes unanswered.
+
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// What a timeout means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Due {
+    Nothing,
+    Ping,
+    Dead,
+}
+
+/// Two times are kept: when the socket last took bytes and when bytes last came. PINGREQ is due when either is
+/// older than the interval: the first because the broker would give us up [MQTT-3.1.2-20], the second because a
+/// half-open link swallows what we write for a long time.
+#[derive(Debug, Default)]
+pub(super) struct KeepAlive {
+    interval: Duration,
+    spoke: Instant,
+    heard: Instant,
+    /// When the probe that is out began to count.
+    probed: Option<Instant>,
+    /// The socket could not take all it was offered: what it takes now, the peer has made room for.
+    congested: bool,
+}
+
+impl KeepAlive {
+    pub(super) fn start(&mut self, now: Instant, seconds: u16) {
+        let interval = Duration::from_secs(seconds.into());
+        *self = Self { interval, spoke: now, heard: now, probed: None, congested: false };
+    }
+
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.probed = None;
+    }
+
+    /// The socket took bytes and `left` remain. A large payload that makes progress is a sign of life.
+    pub(super) fn spoke(&mut self, now: Instant, left: u64) {
+        self.spoke = now;
+        if self.congested && self.probed.is_some() {
+            self.probed = Some(now);
+        }
+        self.congested = left > 0;
+    }
+
+    /// A probe was encoded.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.probed.get_or_insert(now);
+    }
+
+    pub(super) fn due(&mut self, now: Instant) -> Due {
+        if self.deadline().is_none_or(|at| now < at) {
+            return Due::Nothing;
+        }
+        if self.probed.is_some() {
+            return Due::Dead;
+        }
+        self.pinged(now);
+        Due::Ping
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.interval.is_zero() {
+            return None;
+        }
+        Some(match self.probed {
+            Some(at) => at + self.interval / 2,
+            None => self.spoke.min(self.heard) + self.interval,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! What is gone with the connection.
+
+use alloc::collections::VecDeque;
+
+use super::Phase;
+use super::alias::{self, Alias};
+use super::event::Cause;
+use super::keepalive::KeepAlive;
+use super::limits::Limits;
+use super::output::Output;
+use crate::wire::{
+    Ack, AckKind, Packet, PropertiesBuf, Publish, Reason, Version, encode, encode_publish_head,
+};
+
+/// Shared payloads above this size are spliced into the output instead of being copied.
+const SPLICE: usize = 16 * 1024;
+
+/// One connection, from `handle_open` to `handle_close`.
+#[derive(Debug)]
+pub(super) struct Link<P> {
+    pub(super) phase: Phase,
+    pub(super) version: Version,
+    /// Why it ends, once that is known.
+    pub(super) cause: Option<Cause>,
+    /// While offline: those of the last connection.
+    pub(super) limits: Limits,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) output: Output<P>,
+    /// Stream position of the end of `output`: bytes encoded on this connection.
+    pub(super) position: u64,
+    /// Bytes the socket took.
+    pub(super) written: u64,
+    pub(super) aliases: alias::Outgoing,
+    /// Answers that wait for the store, with the record that must be committed.
+    pub(super) due: VecDeque<(u64, AckKind, u16, Reason)>,
+    /// Unacknowledged arrivals the broker may have, as our CONNECT said.
+    pub(super) receive_maximum: u16,
+    /// Seconds, as our CONNECT said.
+    pub(super) requested_keep_alive: u16,
+    /// Our CONNECT asked for a clean start.
+    pub(super) clean_start: bool,
+    /// Our CONNECT asked the broker to keep the session.
+    pub(super) keeps_session: bool,
+    /// The session is to end at disconnect though it survives a cut.
+    pub(super) ends_at_disconnect: bool,
+}
+
+impl<P> Link<P> {
+    pub(super) fn new(version: Version) -> Self {
+        Self {
+            phase: Phase::Offline,
+            version,
+            cause: None,
+            limits: Limits::default(),
+            keep_alive: KeepAlive::default(),
+            output: Output::default(),
+            position: 0,
+            written: 0,
+            aliases: alias::Outgoing::default(),
+            due: VecDeque::new(),
+            receive_maximum: u16::MAX,
+            requested_keep_alive: 0,
+            clean_start: false,
+            keeps_session: false,
+            ends_at_disconnect: false,
+        }
+    }
+
+    /// Back to offline; what the next connection negotiates anew is forgotten.
+    pub(super) fn end(&mut self) {
+        let limits = self.limits;
+        *self = Self { limits, ..Self::new(self.version) };
+    }
+}
+
+impl<P: AsRef<[u8]> + Clone> Link<P> {
+    /// Encode a packet that is not a PUBLISH.
+    pub(super) fn reply(&mut self, packet: &Packet<'_>) {
+        let before = self.output.bytes.len();
+        encode(self.version, packet, &mut self.output.bytes);
+        let added = self.output.bytes.len() - before;
+        self.output.replies += added;
+        self.position += added as u64;
+    }
+
+    /// Encode a plain acknowledgement.
+    pub(super) fn acknowledge(&mut self, kind: AckKind, id: u16, reason: Reason) {
+        self.reply(&Packet::Ack(Ack { reason, ..Ack::new(kind, id) }));
+    }
+
+    /// Encode a PUBLISH, under an alias if there are any; splice in `shared`, its payload, if that is large.
+    #[inline]
+    pub(super) fn encode_publish(&mut self, publish: Publish<'_>, shared: Option<&P>) {
+        if self.aliases.is_enabled() {
+            self.encode_aliased(publish, shared);
+        } else {
+            self.put_publish(publish, shared);
+        }
+    }
+
+    fn encode_aliased(&mut self, mut publish: Publish<'_>, shared: Option<&P>) {
+        let alias = match self.aliases.assign(publish.topic) {
+            Alias::None => return self.put_publish(publish, shared),
+            Alias::New(alias) => alias,
+            Alias::Known(alias) => {
+                publish.topic = "";
+                alias
+            }
+        };
+        let mut properties = PropertiesBuf::from(publish.properties);
+        let _ = properties.topic_alias(alias);
+        self.put_publish(Publish { properties: properties.as_properties(), ..publish }, shared);
+    }
+
+    #[inline]
+    fn put_publish(&mut self, publish: Publish<'_>, shared: Option<&P>) {
+        let before = self.output.bytes.len();
+        match shared {
+            Some(handle) if publish.payload.len() > SPLICE => {
+                let payload = publish.payload.len();
+                encode_publish_head(self.version, &publish, payload, &mut self.output.bytes);
+                self.output.splices.push((self.output.bytes.len(), handle.clone()));
+                self.position += payload as u64;
+            }
+            _ => encode(self.version, &Packet::Publish(publish), &mut self.output.bytes),
+        }
+        self.position += (self.output.bytes.len() - before) as u64;
+    }
+}

@@ -1,0 +1,311 @@
+//! One client session: a state machine without sockets and without a clock.
+//!
+//! The methods of [`Session`] come in four kinds.
+//!
+//! * **Getters** look: [`phase`](Session::phase), [`limits`](Session::limits), [`version`](Session::version),
+//!   [`queue`](Session::queue), [`stage`](Session::stage), [`unwritten`](Session::unwritten).
+//! * **Inputs** say what happened: [`handle_open`](Session::handle_open), [`handle_publish`](Session::handle_publish),
+//!   [`handle_packet`](Session::handle_packet), [`handle_breach`](Session::handle_breach),
+//!   [`handle_read`](Session::handle_read), [`handle_written`](Session::handle_written),
+//!   [`handle_timeout`](Session::handle_timeout), [`handle_close`](Session::handle_close),
+//!   [`handle_stored`](Session::handle_stored), [`handle_store_failed`](Session::handle_store_failed),
+//!   [`handle_loaded`](Session::handle_loaded).
+//! * **Commands** say what is wanted: [`publish`](Session::publish), [`cancel`](Session::cancel),
+//!   [`subscribe`](Session::subscribe), [`unsubscribe`](Session::unsubscribe), [`release`](Session::release),
+//!   [`ping`](Session::ping), [`disconnect`](Session::disconnect).
+//! * **Outputs** are drained: [`poll_store`](Session::poll_store) first, whose records must be on disk before
+//!   [`handle_stored`](Session::handle_stored) says so and lets the bytes they cover out;
+//!   [`poll_transmit`](Session::poll_transmit); [`poll_event`](Session::poll_event);
+//!   [`poll_timeout`](Session::poll_timeout) last.
+//!
+//! Inputs and commands may come in any order and number between two drains: the order of the calls is the order of
+//! the bytes. Reading is apart ([`Receiver`]), so that a driver can decode and route outside the lock that guards
+//! its session.
+//!
+//! A connection lives from `handle_open` to `handle_close`. When the session wants it closed,
+//! [`is_closing`](Session::is_closing) says so: write what `poll_transmit` gives, close the transport, call
+//! `handle_close`.
+
+mod alias;
+mod event;
+mod handshake;
+mod ids;
+mod inbound;
+mod keepalive;
+mod limits;
+mod link;
+mod options;
+mod outbound;
+mod output;
+mod packets;
+mod receiver;
+mod records;
+mod store;
+mod subscriptions;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::VecDeque;
+
+use crate::time::Instant;
+use crate::wire::{Packet, Version};
+
+pub use event::{
+    Accepted, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, PublishError, Release,
+    Stage, SubscribeError, Tag, Ticket, Verdict,
+};
+pub use limits::Limits;
+pub use options::{Config, ConnectOptions, Overflow, SessionMode, Will};
+pub use output::Output;
+pub use receiver::{Received, Receiver};
+pub use store::{StoreOperation, StoreSequence};
+
+use inbound::Inbound;
+use link::Link;
+use outbound::Outbound;
+use store::Journal;
+use subscriptions::Subscriptions;
+
+/// Where the session stands with its connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Phase {
+    /// No connection.
+    #[default]
+    Offline,
+    /// CONNECT is out, CONNACK awaited.
+    Connecting,
+    /// CONNACK said yes.
+    Online,
+    /// About to be closed: see [`Session::is_closing`].
+    Closing,
+}
+
+/// How full the queue is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Queue {
+    /// Messages accepted and not yet encoded.
+    pub messages: usize,
+    /// QoS 1 and 2 messages with a packet identifier, not yet finished.
+    pub in_flight: usize,
+    /// Bytes of topics, properties and payloads of both.
+    pub bytes: usize,
+}
+
+/// A client session. `P` is the handle of large payloads, cheap to clone.
+///
+/// What lives as long as the session is apart from what lives as long as one connection ([`Link`]).
+#[derive(Debug)]
+pub struct Session<P> {
+    config: Config,
+    outbound: Outbound<P>,
+    inbound: Inbound,
+    subscriptions: Subscriptions,
+    journal: Journal,
+    events: VecDeque<Event>,
+    /// The broker may hold state for us: it accepted a connection that was not to end with its state.
+    established: bool,
+    ended: bool,
+    link: Link<P>,
+}
+
+/// Encoded bytes that wait for the socket before messages have to wait instead.
+const OUTPUT_HIGH_WATER: u64 = 256 * 1024;
+
+impl<P: AsRef<[u8]> + Clone> Session<P> {
+    /// A session that has never been online.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let version = config.fixed_version.unwrap_or(Version::V5);
+        Self {
+            outbound: Outbound::default(),
+            inbound: Inbound::default(),
+            subscriptions: Subscriptions::default(),
+            journal: Journal::new(config.durable),
+            events: VecDeque::new(),
+            established: false,
+            ended: false,
+            link: Link::new(version),
+            config,
+        }
+    }
+
+    // ---- Getters
+
+    /// Where the session stands with its connection.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.link.phase
+    }
+
+    /// The connection is to be closed once the output is written.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.link.phase == Phase::Closing
+    }
+
+    /// What the broker allows on this connection; what it last allowed while offline.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.link.limits
+    }
+
+    /// The version spoken, or last spoken, or to be spoken first.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.link.version
+    }
+
+    /// What is accepted and not yet finished.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        self.outbound.queue()
+    }
+
+    /// Nothing of ours awaits the broker: no message, no subscription, no byte.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let queue = self.queue();
+        queue.messages == 0 && queue.in_flight == 0 && self.subscriptions.is_idle() && self.unwritten() == 0
+    }
+
+    /// Where an accepted message is; `None` once it is finished.
+    #[must_use]
+    pub fn stage(&self, ticket: Ticket) -> Option<Stage> {
+        self.outbound.stage(ticket)
+    }
+
+    /// Encoded bytes the socket has not taken.
+    #[must_use]
+    pub fn unwritten(&self) -> u64 {
+        self.link.position - self.link.written
+    }
+
+    /// Bytes encoded on this connection so far: a position to wait for in [`written`](Self::written).
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.link.position
+    }
+
+    /// Bytes the socket took on this connection so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.link.written
+    }
+
+    /// Is there room for another message, or must a caller wait?
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.outbound.has_room(&self.config, 0)
+    }
+
+    /// Arrivals not yet acknowledged.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.inbound.unacknowledged()
+    }
+
+    // ---- Inputs (those about packets are in packets.rs, those about the store in store.rs)
+
+    /// Bytes came in, whatever they are.
+    pub fn handle_read(&mut self, now: Instant) {
+        self.link.keep_alive.heard(now);
+    }
+
+    /// The socket took so many bytes of what `poll_transmit` gave.
+    pub fn handle_written(&mut self, bytes: usize, now: Instant) {
+        if bytes > 0 {
+            self.link.written += bytes as u64;
+            self.link.keep_alive.spoke(now, self.link.position - self.link.written);
+        }
+    }
+
+    /// The deadline given by [`poll_timeout`](Self::poll_timeout) passed. Early calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.link.phase != Phase::Online {
+            return;
+        }
+        let limit = self.config.acknowledgement_timeout;
+        if self.outbound.is_overdue(now, limit) || self.subscriptions.is_overdue(now, limit) {
+            return self.close(Cause::NotAcknowledged);
+        }
+        match self.link.keep_alive.due(now) {
+            keepalive::Due::Nothing => {}
+            keepalive::Due::Ping => self.link.reply(&Packet::PingReq),
+            keepalive::Due::Dead => self.close(Cause::Silent),
+        }
+    }
+
+    /// The transport is gone. `unsent` is what it did not take of the last output, from byte `taken` on.
+    pub fn handle_close(&mut self, unsent: &Output<P>, taken: usize) {
+        if self.link.phase == Phase::Offline {
+            return;
+        }
+        let cause = self.link.cause.take().unwrap_or(Cause::Lost);
+        let lost_qos0 = unsent.unwritten_qos0(taken) + self.link.output.unwritten_qos0(0);
+        self.outbound.link_lost(self.link.written);
+        self.inbound.link_lost();
+        self.subscriptions.link_lost();
+        self.link.end();
+        self.events.push_back(Event::Disconnected { cause, lost_qos0 });
+    }
+
+    // ---- Commands (publishing is in outbound.rs, subscribing in subscriptions.rs, releasing in inbound.rs)
+
+    /// Probe the link now.
+    pub fn ping(&mut self, now: Instant) {
+        if self.link.phase == Phase::Online {
+            self.link.keep_alive.pinged(now);
+            self.link.reply(&Packet::PingReq);
+        }
+    }
+
+    // ---- Outputs
+
+    /// Encode what may be encoded, then swap the output with `out`, which must be empty. False: nothing to write.
+    pub fn poll_transmit(&mut self, out: &mut Output<P>, now: Instant) -> bool {
+        debug_assert!(out.is_empty(), "the last output must have been written");
+        self.pump(now);
+        if self.link.output.is_empty() {
+            return false;
+        }
+        core::mem::swap(&mut self.link.output, out);
+        true
+    }
+
+    /// The next thing the application should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.link.phase != Phase::Online {
+            return None;
+        }
+        let limit = self.config.acknowledgement_timeout;
+        let deadlines = [
+            self.link.keep_alive.deadline(),
+            self.outbound.deadline(limit),
+            self.subscriptions.deadline(limit),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    // ---- Inside
+
+    /// End this connection, for this reason, unless it is ending already.
+    fn close(&mut self, cause: Cause) {
+        if matches!(self.link.phase, Phase::Connecting | Phase::Online) {
+            self.link.phase = Phase::Closing;
+            self.link.cause = Some(cause);
+        }
+    }
+
+    fn finish(&mut self, tag: Tag, outcome: Outcome) {
+        if tag != Tag::NONE {
+            self.events.push_back(Event::Published { tag, outcome });
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What each packet from the broker does, but for PUBLISH (inbound.rs).
+
+use alloc::boxed::Box;
+
+use super::event::{Breach, Cause, Outcome};
+use super::records::State;
+use super::store::Entry;
+use super::{Phase, Session};
+use crate::time::Instant;
+use crate::wire::{Ack, AckKind, Disconnect, Packet, PropertiesBuf, Reason};
+
+/// Acknowledgements waiting for the store, at most: beyond it the broker sends faster than the disk can follow.
+const DUE_MAXIMUM: usize = 128 * 1024;
+
+impl<P: AsRef<[u8]> + Clone> Session<P> {
+    /// A packet came, in order. PUBLISH goes to [`handle_publish`](Self::handle_publish) instead.
+    pub fn handle_packet(&mut self, packet: &Packet<'_>, now: Instant) {
+        if !matches!(self.link.phase, Phase::Connecting | Phase::Online) {
+            return;
+        }
+        if let Err(breach) = self.on_packet(packet, now) {
+            self.handle_breach(breach);
+        }
+    }
+
+    /// The receiver found the broker in breach of the protocol. It is told why, where that is possible, and the
+    /// connection ends [MQTT-4.13.1-1].
+    pub fn handle_breach(&mut self, breach: Breach) {
+        match self.link.phase {
+            Phase::Online if self.link.limits.properties => {
+                let properties = crate::wire::Properties::EMPTY;
+                self.link.reply(&Packet::Disconnect(Disconnect { reason: breach.reason, properties }));
+            }
+            Phase::Connecting if breach == Breach::OLD_CONNACK => {
+                let (reason, properties) = (breach.reason, PropertiesBuf::default());
+                return self.close(Cause::Refused { reason, properties, old_shape: true });
+            }
+            _ => {}
+        }
+        self.close(Cause::Breach(breach));
+    }
+
+    fn on_packet(&mut self, packet: &Packet<'_>, now: Instant) -> Result<(), Breach> {
+        match (self.link.phase, packet) {
+            (Phase::Connecting, Packet::Connack(connack)) => self.on_connack(connack, now),
+            (Phase::Online, Packet::Ack(ack)) => self.on_ack(ack, now),
+            (Phase::Online, Packet::Suback(suback)) => self.on_suback(suback),
+            // Any packet is a sign of life: `handle_read` has noted it.
+            (Phase::Online, Packet::PingResp) => Ok(()),
+            (Phase::Online, Packet::Disconnect(said)) if self.link.limits.properties => {
+                let properties = PropertiesBuf::from(said.properties);
+                self.close(Cause::ByBroker { reason: said.reason, properties });
+                Ok(())
+            }
+            (Phase::Connecting, _) => Err(Breach::protocol("the first packet is not CONNACK")),
+            (_, Packet::Connack(_)) => Err(Breach::protocol("a second CONNACK")),
+            (_, Packet::Auth(_)) => Err(Breach::protocol("AUTH without an authentication method")),
+            _ => Err(Breach::protocol("a packet only clients send")),
+        }
+    }
+
+    fn on_ack(&mut self, ack: &Ack<'_>, now: Instant) -> Result<(), Breach> {
+        match ack.kind {
+            AckKind::Puback => self.on_puback(ack),
+            AckKind::Pubrec => self.on_pubrec(ack, now),
+            AckKind::Pubrel => self.on_pubrel(ack.id),
+            AckKind::Pubcomp => self.on_pubcomp(ack),
+        }
+    }
+
+    #[inline]
+    fn on_puback(&mut self, ack: &Ack<'_>) -> Result<(), Breach> {
+        let slot = self.outbound.by_id(ack.id).ok_or(Breach::protocol("PUBACK for an unknown identifier"))?;
+        if self.outbound.records.at(slot).state != State::AwaitPuback {
+            return Err(Breach::protocol("PUBACK for a message that does not await it"));
+        }
+        self.finish_acknowledged(slot, ack);
+        Ok(())
+    }
+
+    /// From here on the broker owns the message: only PUBREL may follow [MQTT-4.3.3-4].
+    fn on_pubrec(&mut self, ack: &Ack<'_>, now: Instant) -> Result<(), Breach> {
+        let Some(slot) = self.outbound.by_id(ack.id) else {
+            let reason = self.unknown_identifier();
+            self.link.acknowledge(AckKind::Pubrel, ack.id, reason);
+            return Ok(());
+        };
+        let (state, stored) = {
+            let record = self.outbound.records.at(slot);
+            (record.state, record.stored)
+        };
+        match state {
+            State::AwaitPubrec if ack.reason.is_error() => self.finish_acknowledged(slot, ack),
+            State::AwaitPubrec => {
+                let sequence = self.outbound.records.at(slot).sequence;
+                let stored = self.journal.note(Entry::Received { sequence });
+                self.outbound.received(slot, now, stored);
+                self.reply_pubrel(ack.id, stored);
+            }
+            State::AwaitPubcomp => self.reply_pubrel(ack.id, stored),
+            _ => return Err(Breach::protocol("PUBREC for a message that does not await it")),
+        }
+        Ok(())
+    }
+
+    fn on_pubcomp(&mut self, ack: &Ack<'_>) -> Result<(), Breach> {
+        // An answer to the PUBREL that an unknown PUBREC got: nothing of ours ends with it.
+        let Some(slot) = self.outbound.by_id(ack.id) else { return Ok(()) };
+        if self.outbound.records.at(slot).state != State::AwaitPubcomp {
+            return Err(Breach::protocol("PUBCOMP before PUBREC"));
+        }
+        self.finish_acknowledged(slot, ack);
+        Ok(())
+    }
+
+    fn finish_acknowledged(&mut self, slot: u32, ack: &Ack<'_>) {
+        let possible_duplicate = self.outbound.records.at(slot).possible_duplicate;
+        // After PUBREC the message is delivered; that the broker forgot the identifier changes nothing.
+        let forgotten = ack.kind == AckKind::Pubcomp && ack.reason == Reason::PACKET_IDENTIFIER_NOT_FOUND;
+        let reason = if forgotten { Reason::SUCCESS } else { ack.reason };
+        let said = Some(ack.properties).filter(|properties| !properties.is_empty());
+        let properties = said.map(|properties| Box::new(PropertiesBuf::from(properties)));
+        self.finish_record(slot, Outcome::Acknowledged { reason, properties, possible_duplicate });
+    }
+
+    pub(super) fn reply_pubrel(&mut self, id: u16, stored: u64) {
+        self.reply_when_stored(stored, AckKind::Pubrel, id, Reason::SUCCESS);
+    }
+
+    /// Answer now, or once the store has committed the record the answer rests on. Answers that wait keep their
+    /// order [MQTT-4.6.0-3, MQTT-4.6.0-4].
+    pub(super) fn reply_when_stored(&mut self, stored: u64, kind: AckKind, id: u16, reason: Reason) {
+        if stored <= self.journal.committed && self.link.due.is_empty() {
+            return self.link.acknowledge(kind, id, reason);
+        }
+        if self.link.due.len() >= DUE_MAXIMUM {
+            return self.close(Cause::StoreFailed);
+        }
+        self.link.due.push_back((stored, kind, id, reason));
+    }
+
+    pub(super) fn send_due_replies(&mut self) {
+        while let Some(&(stored, kind, id, reason)) = self.link.due.front() {
+            if stored > self.journal.committed {
+                return;
+            }
+            self.link.due.pop_front();
+            self.link.acknowledge(kind, id, reason);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Accepted messages: a slab of records, linked into lists that keep their order.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::event::{Tag, Ticket};
+use crate::time::Instant;
+use crate::wire::{Properties, QoS};
+
+/// Where a record is on its way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    /// In the slab's free list.
+    Free,
+    /// In the queue, without an identifier.
+    Queued,
+    /// Has an identifier; its PUBLISH must go out, for the first time or again.
+    ToSend,
+    /// PUBLISH encoded, QoS 1.
+    AwaitPuback,
+    /// PUBLISH encoded, QoS 2.
+    AwaitPubrec,
+    /// PUBREC received: the broker owns the message. Only PUBREL and PUBCOMP are left.
+    AwaitPubcomp,
+}
+
+/// One accepted message.
+#[derive(Debug)]
+pub(super) struct Record<P> {
+    next: u32,
+    previous: u32,
+    generation: u32,
+    pub(super) state: State,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) drop_properties: bool,
+    /// Bytes of its PUBLISH reached a socket: the next one is a re-delivery [MQTT-3.3.1-1].
+    pub(super) transmitted: bool,
+    pub(super) possible_duplicate: bool,
+    /// Takes one of the broker's receive maximum on this connection.
+    pub(super) occupies: bool,
+    /// Packet identifier, or zero.
+    pub(super) id: u16,
+    topic_len: u16,
+    properties_len: u32,
+    /// Where in `head` the value of the message expiry interval is; zero: there is none.
+    expiry_at: u32,
+    /// Topic, properties, and the payload unless it is shared: one allocation.
+    head: Box<[u8]>,
+    shared: Option<P>,
+    pub(super) deadline: Option<Instant>,
+    /// Order of acceptance.
+    pub(super) sequence: u64,
+    /// Stream position of its PUBLISH on this connection.
+    pub(super) start: u64,
+    /// When its last packet was encoded.
+    pub(super) since: Instant,
+    /// The store record that must be committed before its next packet.
+    pub(super) stored: u64,
+    pub(super) tag: Tag,
+}
+
+/// What a record is made of.
+pub(super) struct Parts<'a, P> {
+    pub(super) topic: &'a str,
+    pub(super) properties: &'a [u8],
+    pub(super) payload: &'a [u8],
+    /// Keep this handle instead of copying the payload.
+    pub(super) shared: Option<P>,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) drop_properties: bool,
+    pub(super) tag: Tag,
+}
+
+impl<P: AsRef<[u8]> + Clone> Record<P> {
+    fn new(parts: Parts<'_, P>, sequence: u64) -> Self {
+        let inline = if parts.shared.is_some() { &[][..] } else { parts.payload };
+        let mut head = Vec::with_capacity(parts.topic.len() + parts.properties.len() + inline.len());
+        head.extend_from_slice(parts.topic.as_bytes());
+        head.extend_from_slice(parts.properties);
+        head.extend_from_slice(inline);
+        Self {
+            next: NIL,
+            previous: NIL,
+            generation: 0,
+            state: State::Queued,
+            qos: parts.qos,
+            retain: parts.retain,
+            drop_properties: parts.drop_properties,
+            transmitted: false,
+            possible_duplicate: false,
+            occupies: false,
+            id: 0,
+            topic_len: u16::try_from(parts.topic.len()).unwrap_or(u16::MAX),
+            properties_len: u32::try_from(parts.properties.len()).unwrap_or(u32::MAX),
+            expiry_at: 0,
+            head: head.into_boxed_slice(),
+            shared: parts.shared,
+            deadline: None,
+            sequence,
+            start: 0,
+            since: Instant::default(),
+            stored: 0,
+            tag: parts.tag,
+        }
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        core::str::from_utf8(&self.head[..usize::from(self.topic_len)]).unwrap_or_default()
+    }
+
+    pub(super) fn properties(&self) -> &[u8] {
+        let start = usize::from(self.topic_len);
+        &self.head[start..start + self.properties_len as usize]
+    }
+
+    /// The payload, unless it is shared.
+    pub(super) fn inline(&self) -> &[u8] {
+        &self.head[usize::from(self.topic_len) + self.properties_len as usize..]
+    }
+
+    pub(super) fn shared(&self) -> Option<&P> {
+        self.shared.as_ref()
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        self.shared.as_ref().map_or_else(|| self.inline(), AsRef::as_ref)
+    }
+
+    /// Bytes it holds.
+    pub(super) fn size(&self) -> usize {
+        self.head.len() + self.shared.as_ref().map_or(0, |payload| payload.as_ref().len())
+    }
+
+    /// Remember when it expires, and where in its properties the interval stands.
+    pub(super) fn expire(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+        let block = self.properties();
+        let value = Properties::trusted(block).offset_of_message_expiry_interval();
+        self.expiry_at = value.map_or(0, |at| u32::from(self.topic_len) + u32::try_from(at).unwrap_or(0));
+    }
+
+    /// Write the interval that is left into the properties [MQTT-3.3.2-6].
+    pub(super) fn reduce_expiry(&mut self, now: Instant) {
+        if let (Some(deadline), at @ 1..) = (self.deadline, self.expiry_at as usize) {
+            let left = u32::try_from(deadline.since(now).as_secs()).unwrap_or(u32::MAX);
+            self.head[at..at + 4].copy_from_slice(&left.to_be_bytes());
+        }
+    }
+}
+
+const NIL: u32 = u32::MAX;
+
+/// First and last of a list, and how many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct List {
+    head: u32,
+    tail: u32,
+    len: usize,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self { head: NIL, tail: NIL, len: 0 }
+    }
+}
+
+impl List {
+    pub(super) fn first(self) -> Option<u32> {
+        (self.head != NIL).then_some(self.head)
+    }
+
+    pub(super) fn last(self) -> Option<u32> {
+        (self.tail != NIL).then_some(self.tail)
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.len
+    }
+}
+
+/// The slab. Slots are reused; a generation tells an old ticket from the slot's new tenant.
+#[derive(Debug)]
+pub(super) struct Records<P> {
+    slots: Vec<Record<P>>,
+    free: u32,
+}
+
+impl<P> Default for Records<P> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: NIL }
+    }
+}
+
+impl<P: AsRef<[u8]> + Clone> Records<P> {
+    pub(super) fn insert(&mut self, parts: Parts<'_, P>, sequence: u64) -> u32 {
+        let mut record = Record::new(parts, sequence);
+        if self.free == NIL {
+            self.slots.push(record);
+            return u32::try_from(self.slots.len() - 1).unwrap_or(NIL);
+        }
+        let slot = self.free;
+        let old = &mut self.slots[slot as usize];
+        self.free = old.next;
+        record.generation = old.generation;
+        *old = record;
+        slot
+    }
+
+    /// Give the slot back. The record must be in no list.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let record = &mut self.slots[slot as usize];
+        record.state = State::Free;
+        record.generation = record.generation.wrapping_add(1);
+        record.head = Box::default();
+        record.shared = None;
+        record.next = self.free;
+        self.free = slot;
+    }
+
+    #[inline]
+    pub(super) fn at(&self, slot: u32) -> &Record<P> {
+        &self.slots[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn at_mut(&mut self, slot: u32) -> &mut Record<P> {
+        &mut self.slots[slot as usize]
+    }
+
+    pub(super) fn ticket(&self, slot: u32) -> Ticket {
+        Ticket { slot, generation: self.slots[slot as usize].generation }
+    }
+
+    pub(super) fn resolve(&self, ticket: Ticket) -> Option<u32> {
+        let record = self.slots.get(ticket.slot as usize)?;
+        (record.generation == ticket.generation && record.state != State::Free).then_some(ticket.slot)
+    }
+
+    /// Is the record in this slot the message with this sequence?
+    pub(super) fn holds(&self, slot: u32, sequence: u64) -> bool {
+        self.slots
+            .get(slot as usize)
+            .is_some_and(|record| record.state != State::Free && record.sequence == sequence)
+    }
+
+    pub(super) fn following(&self, slot: u32) -> Option<u32> {
+        let next = self.slots[slot as usize].next;
+        (next != NIL).then_some(next)
+    }
+
+    #[inline]
+    pub(super) fn push_back(&mut self, list: &mut List, slot: u32) {
+        let tail = core::mem::replace(&mut list.tail, slot);
+        self.link(tail, slot);
+        self.link(slot, NIL);
+        if tail == NIL {
+            list.head = slot;
+            self.slots[slot as usize].previous = NIL;
+        }
+        list.len += 1;
+    }
+
+    pub(super) fn push_front(&mut self, list: &mut List, slot: u32) {
+        let head = core::mem::replace(&mut list.head, slot);
+        self.link(slot, head);
+        self.slots[slot as usize].previous = NIL;
+        if head == NIL {
+            list.tail = slot;
+        }
+        list.len += 1;
+    }
+
+    #[inline]
+    pub(super) fn unlink(&mut self, list: &mut List, slot: u32) {
+        let Record { previous, next, .. } = self.slots[slot as usize];
+        if list.head == slot {
+            list.head = next;
+        }
+        if list.tail == slot {
+            list.tail = previous;
+        }
+        self.link(previous, next);
+        list.len -= 1;
+    }
+
+    /// The slots of a list, in order.
+    pub(super) fn iter(&self, list: List) -> impl Iterator<Item = u32> {
+        core::iter::successors(list.first(), |&slot| self.following(slot))
+    }
+
+    #[inline]
+    fn link(&mut self, previous: u32, next: u32) {
+        if previous != NIL {
+            self.slots[previous as usize].next = next;
+        }
+        if next != NIL {
+            self.slots[next as usize].previous = previous;
+        }
+    }
+}
