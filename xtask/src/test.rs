@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything a change has to pass, and with `--full` what takes longer.
 
+use std::time::{Duration, Instant};
+
 use crate::check;
 use crate::context::Context;
 use crate::extra;
@@ -11,20 +13,21 @@ use crate::workspace;
 /// Random worlds of the simulator per test and version; the tests have their own number for a normal run.
 const WORLDS_OF_A_FULL_RUN: &str = "20000";
 
+const LONGEST_DEMO: Duration = Duration::from_secs(10);
+
 /// A fixed version: a new one may want a newer compiler.
 const DENY: &str = "0.20.2";
 
 pub(crate) fn steps() -> Vec<Step> {
     let mut steps = prepare::steps();
     steps.extend(check::steps());
-    steps.push(Step::new("licences", licences));
     steps.push(Step::new("tests", |context| tests(context, &["--workspace", "--exclude", "xtask"])));
     steps.push(Step::new("tests of xtask", |context| tests(context, &["--package", "xtask"])));
     steps.extend(
         BARE_TARGETS.map(|target| Step::new(format!("core for {target}"), |context| bare(context, target))),
     );
-    steps
-        .push(Step::new("demo", |context| process::cargo(context, &["run", "--quiet", "--", "demo"]).into()));
+    steps.push(Step::new("demo", demo));
+    steps.push(Step::new("licences", licences));
     steps
 }
 
@@ -57,6 +60,21 @@ fn bare(context: &Context, target: &str) -> Outcome {
         return Outcome::Skipped(why);
     }
     process::cargo(context, &["build", "--quiet", "--package", "packetboat-core", "--target", target]).into()
+}
+
+/// The README's first command, in a debug build. It promises to end by itself.
+fn demo(context: &mut Context) -> Outcome {
+    if let Err(why) = process::cargo(context, &["build", "--quiet"]) {
+        return Outcome::Failed(why);
+    }
+    let begin = Instant::now();
+    match process::cargo(context, &["run", "--quiet", "--", "demo"]) {
+        Ok(()) if begin.elapsed() > LONGEST_DEMO => Outcome::Failed(format!(
+            "took {:.1} s, promised are {LONGEST_DEMO:?}",
+            begin.elapsed().as_secs_f64()
+        )),
+        result => result.into(),
+    }
 }
 
 fn licences(context: &mut Context) -> Outcome {
