@@ -56,8 +56,8 @@ impl PropertiesBuf {
 
     /// Take a property out, however often it is there.
     pub fn remove(&mut self, property: Property) -> &mut Self {
-        while let Some((at, len)) = self.position(property) {
-            self.0.drain(at..at + len);
+        while let Some(range) = self.as_properties().position(property) {
+            self.0.drain(range);
         }
         self
     }
@@ -242,19 +242,6 @@ impl PropertiesBuf {
         self.0.byte(property as u8);
         self.0.field(data);
         Ok(self)
-    }
-
-    /// Where a property begins, and how long it is with its identifier.
-    fn position(&self, wanted: Property) -> Option<(usize, usize)> {
-        let mut at = 0;
-        for (property, value) in self.as_properties().walk() {
-            let len = 1 + value.len();
-            if property == wanted {
-                return Some((at, len));
-            }
-            at += len;
-        }
-        None
     }
 }
 

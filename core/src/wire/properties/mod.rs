@@ -3,7 +3,8 @@
 mod buffer;
 mod getters;
 mod table;
-mod trusted;
+
+use core::ops::Range;
 
 use super::DecodeError;
 use super::reader::{Reader, variable};
@@ -33,6 +34,30 @@ impl<'a> Properties<'a> {
             seen |= bit;
         }
         Ok(Self(block))
+    }
+
+    /// A block that was validated when it was kept.
+    #[inline]
+    pub(crate) const fn trusted(block: &'a [u8]) -> Self {
+        Self(block)
+    }
+
+    /// Where the four bytes of the message expiry interval begin, for who counts them down in place.
+    pub(crate) fn offset_of_message_expiry_interval(self) -> Option<usize> {
+        self.position(Property::MessageExpiryInterval).map(|range| range.start + 1)
+    }
+
+    /// Where the first such property is, identifier and value.
+    fn position(self, wanted: Property) -> Option<Range<usize>> {
+        let mut start = 0;
+        for (property, value) in self.walk() {
+            let end = start + 1 + value.len();
+            if property == wanted {
+                return Some(start..end);
+            }
+            start = end;
+        }
+        None
     }
 
     /// The block as it is on the wire, without its length: for a store, or for another connection.
