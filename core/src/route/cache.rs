@@ -1,15 +1,18 @@
-use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
+
+use super::hash;
 
 /// The answers for the topics seen last.
 ///
 /// Places are in sets of four; a topic can only lie in the set its hash names, so that a search looks at four places
-/// whatever a peer sends. The table grows with use up to a limit; beyond that topics displace each other.
+/// whatever a peer sends. The table grows with use up to a limit; beyond that topics displace each other, and the
+/// newcomer takes over the allocations of the old.
 #[derive(Clone, Debug)]
 pub(super) struct Cache<K> {
     /// `WAYS` times a power of two, or none.
-    entries: Vec<Option<Entry<K>>>,
-    /// What all entries hold, in bytes.
+    entries: Vec<Entry<K>>,
+    /// What all entries hold allocated, in bytes.
     size: usize,
     /// Which place of a full set is given up next.
     turn: usize,
@@ -18,12 +21,15 @@ pub(super) struct Cache<K> {
 #[derive(Clone, Debug)]
 struct Entry<K> {
     hash: u64,
+    /// `NEVER` for a free place.
     generation: u64,
-    topic: Box<str>,
-    identifiers: Box<[u32]>,
-    keys: Box<[K]>,
+    topic: String,
+    identifiers: Vec<u32>,
+    keys: Vec<K>,
 }
 
+/// A generation that no change of the tree reaches.
+const NEVER: u64 = u64::MAX;
 const WAYS: usize = 4;
 /// At most this many topics,
 const MAXIMUM_ENTRIES: usize = 1024;
@@ -42,13 +48,12 @@ impl<K: Copy> Cache<K> {
     pub(super) fn find(&self, hash: u64, topic: &str, identifiers: &[u32], generation: u64) -> Option<usize> {
         let first = self.first_of_set(hash);
         let set = self.entries.get(first..first + WAYS)?;
-        let is_it = |entry: &Option<Entry<K>>| {
-            entry.as_ref().is_some_and(|entry| {
-                entry.hash == hash
-                    && entry.generation == generation
-                    && *entry.topic == *topic
-                    && *entry.identifiers == *identifiers
-            })
+        let is_it = |entry: &Entry<K>| {
+            entry.hash == hash
+                && entry.generation == generation
+                && hash::is_same(entry.topic.as_bytes(), topic.as_bytes())
+                && entry.identifiers.len() == identifiers.len()
+                && entry.identifiers.iter().eq(identifiers)
         };
         set.iter().position(is_it).map(|way| first + way)
     }
@@ -56,7 +61,7 @@ impl<K: Copy> Cache<K> {
     /// The keys at a place that [`Cache::find`] gave.
     #[inline]
     pub(super) fn keys(&self, place: usize) -> &[K] {
-        self.entries.get(place).and_then(Option::as_ref).map_or(&[], |entry| &entry.keys)
+        self.entries.get(place).map_or(&[], |entry| &entry.keys)
     }
 
     /// Remembers an answer that [`Cache::find`] did not have, if it is not too large.
@@ -66,19 +71,23 @@ impl<K: Copy> Cache<K> {
             return;
         }
         if self.size + entry_size > MAXIMUM_SIZE {
-            self.entries.fill_with(|| None);
+            self.entries.fill_with(Entry::free);
             self.size = 0;
         }
         let place = self.place_for(hash, generation);
-        let entry = Entry {
-            hash,
-            generation,
-            topic: topic.into(),
-            identifiers: identifiers.into(),
-            keys: keys.into(),
-        };
-        let displaced = self.entries[place].replace(entry);
-        self.size = self.size + entry_size - displaced.map_or(0, |entry| entry.size());
+        let entry = &mut self.entries[place];
+        self.size -= entry.size();
+        if entry.size() > 4 * entry_size {
+            *entry = Entry::free();
+        }
+        (entry.hash, entry.generation) = (hash, generation);
+        entry.topic.clear();
+        entry.topic.push_str(topic);
+        entry.identifiers.clear();
+        entry.identifiers.extend_from_slice(identifiers);
+        entry.keys.clear();
+        entry.keys.extend_from_slice(keys);
+        self.size += entry.size();
     }
 
     /// A place in the set of `hash`: free, or of an earlier generation, or after growing, or another topic's.
@@ -99,21 +108,19 @@ impl<K: Copy> Cache<K> {
     fn free_place(&self, hash: u64, generation: u64) -> Option<usize> {
         let first = self.first_of_set(hash);
         let set = self.entries.get(first..first + WAYS)?;
-        let is_free =
-            |entry: &Option<Entry<K>>| entry.as_ref().is_none_or(|entry| entry.generation != generation);
-        set.iter().position(is_free).map(|way| first + way)
+        set.iter().position(|entry| entry.generation != generation).map(|way| first + way)
     }
 
     /// Doubles the table. Each set becomes two, so no set overflows.
     fn grow(&mut self, generation: u64) {
         let length = (self.entries.len() * 2).max(WAYS);
         let old = core::mem::take(&mut self.entries);
-        self.entries.resize_with(length, || None);
+        self.entries.resize_with(length, Entry::free);
         self.size = 0;
-        for entry in old.into_iter().flatten().filter(|entry| entry.generation == generation) {
+        for entry in old.into_iter().filter(|entry| entry.generation == generation) {
             if let Some(place) = self.free_place(entry.hash, generation) {
                 self.size += entry.size();
-                self.entries[place] = Some(entry);
+                self.entries[place] = entry;
             }
         }
     }
@@ -125,13 +132,19 @@ impl<K: Copy> Cache<K> {
 
     #[cfg(test)]
     pub(super) fn bounds(&self) -> (usize, usize) {
-        assert_eq!(self.size, self.entries.iter().flatten().map(Entry::size).sum::<usize>());
+        assert_eq!(self.size, self.entries.iter().map(Entry::size).sum::<usize>());
         (self.entries.len(), self.size)
     }
 }
 
 impl<K> Entry<K> {
+    const fn free() -> Self {
+        Self { hash: 0, generation: NEVER, topic: String::new(), identifiers: Vec::new(), keys: Vec::new() }
+    }
+
     fn size(&self) -> usize {
-        self.topic.len() + size_of_val(&*self.identifiers) + size_of_val(&*self.keys)
+        self.topic.capacity()
+            + self.identifiers.capacity() * size_of::<u32>()
+            + self.keys.capacity() * size_of::<K>()
     }
 }

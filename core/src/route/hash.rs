@@ -53,3 +53,24 @@ fn short_word(bytes: &[u8]) -> u64 {
     }
     bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
+
+/// Are the texts the same? In place, since calling `memcmp` costs more than comparing texts as short as topics.
+#[inline]
+pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (Some(left_last), Some(right_last)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) else {
+        return short_word(left) == short_word(right);
+    };
+    let (mut left, mut right) = (left, right);
+    while let (Some((left_word, left_rest)), Some((right_word, right_rest))) =
+        (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
+    {
+        if left_word != right_word {
+            return false;
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+    left_last == right_last
+}

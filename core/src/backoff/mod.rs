@@ -1,0 +1,185 @@
+//! When to connect again, and to which server.
+
+mod options;
+#[cfg(test)]
+mod tests;
+
+use core::time::Duration;
+
+pub use options::{BackoffOptions, Delays, Jitter};
+
+use crate::rng::Rng;
+use crate::time::Instant;
+
+/// The one owner of reconnecting: exponential backoff with jitter, over a list of servers.
+///
+/// The driver makes the first attempt at once, to server 0. It reports every end: [`failed`](Self::failed) for an attempt
+/// that came to nothing, [`connected`](Self::connected) for an accepted CONNACK, [`lost`](Self::lost) for the end of a
+/// connection; and waits as it is told. A connection that ends before it was stable is one more failed attempt: a server
+/// that accepts and then drops its clients must not be asked again at once, each time anew (AWS Device Advisor,
+/// "Reconnect backoff retries on unstable connection").
+///
+/// ```
+/// use core::time::Duration;
+/// use packetboat_core::backoff::{Backoff, BackoffOptions, Jitter, Next};
+/// use packetboat_core::time::Instant;
+///
+/// let options = BackoffOptions::default().jitter(Jitter::None).retry_limit(2);
+/// let mut backoff = Backoff::new(options, 0);
+/// let now = Instant(0);
+/// assert_eq!(backoff.failed(now), Next::WaitUntil { at: now + Duration::from_secs(1), server: 0 });
+/// assert_eq!(backoff.failed(now), Next::WaitUntil { at: now + Duration::from_secs(2), server: 0 });
+/// assert_eq!(backoff.failed(now), Next::GiveUp);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    options: BackoffOptions,
+    rng: Rng,
+    server: usize,
+    /// Retries since the first attempt or the last stable connection, over all servers.
+    retries: u32,
+    /// The last wait: none before the first failure, after a stable connection, and when a server's turn begins.
+    wait: Option<Wait>,
+    state: State,
+}
+
+/// What to do after a failure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Next {
+    /// Try `server`, an index into the list of servers, at this time.
+    WaitUntil {
+        /// The time of the attempt.
+        at: Instant,
+        /// The index of the server.
+        server: usize,
+    },
+    /// The retry limit is reached: do not try again.
+    GiveUp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    /// What the wait could have been at most.
+    bound: Duration,
+    /// What it was, after jitter.
+    actual: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Attempting, at once or since the end of a wait.
+    Attempting {
+        at: Option<Instant>,
+    },
+    Connected {
+        since: Instant,
+    },
+    GivenUp,
+}
+
+impl Backoff {
+    /// Before the first attempt. The same `seed` and the same calls give the same waits; every client needs its own seed,
+    /// or all of them return together.
+    #[must_use]
+    pub fn new(options: BackoffOptions, seed: u64) -> Self {
+        Self {
+            options,
+            rng: Rng::new(seed),
+            server: 0,
+            retries: 0,
+            wait: None,
+            state: State::Attempting { at: None },
+        }
+    }
+
+    /// The attempt failed, refusals (CONNACK) included.
+    pub fn failed(&mut self, now: Instant) -> Next {
+        if matches!(self.state, State::GivenUp)
+            || self.options.retry_limit.is_some_and(|limit| self.retries >= limit)
+        {
+            self.state = State::GivenUp;
+            return Next::GiveUp;
+        }
+        self.retries = self.retries.saturating_add(1);
+        let wait = self.next_wait();
+        self.wait = Some(wait);
+        let at = now + wait.actual;
+        self.state = State::Attempting { at: Some(at) };
+        Next::WaitUntil { at, server: self.server }
+    }
+
+    /// The attempt succeeded. Nothing is forgotten yet: only a connection that proves stable ends a run of failures.
+    pub fn connected(&mut self, now: Instant) {
+        self.state = State::Connected { since: now };
+    }
+
+    /// The connection ended, other than by the user's wish. If it was stable the wait starts again from the server's
+    /// minimum and the retries from zero; if not, it counts as a failed attempt.
+    pub fn lost(&mut self, now: Instant) -> Next {
+        if let State::Connected { since } = self.state
+            && now.since(since) >= self.options.stable_after
+        {
+            self.retries = 0;
+            self.wait = None;
+        }
+        self.failed(now)
+    }
+
+    /// A hint that trying now may succeed (the network is up again): ends a wait under way. What has been learnt from
+    /// failures stays, so that a hint that comes often does not undo the backoff. Ask [`deadline`](Self::deadline) then.
+    pub fn connect_now(&mut self, now: Instant) {
+        if let State::Attempting { at: Some(at) } = &mut self.state {
+            *at = now.min(*at);
+        }
+    }
+
+    /// The user asks to connect again, after giving up or disconnecting: begins anew, on the current server.
+    pub fn restart(&mut self) {
+        self.retries = 0;
+        self.wait = None;
+        self.state = State::Attempting { at: None };
+    }
+
+    /// When the attempt under way is or was due. None for one due at once, while connected, and after giving up.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Attempting { at } => at,
+            State::Connected { .. } | State::GivenUp => None,
+        }
+    }
+
+    /// The index of the server in use or tried next.
+    #[must_use]
+    pub const fn server(&self) -> usize {
+        self.server
+    }
+
+    /// The number of the attempt: 0 for the first, then the number of the retry. It goes on counting over servers and
+    /// short connections, and begins again when a stable connection is lost.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.retries
+    }
+
+    /// Was the retry limit reached?
+    #[must_use]
+    pub const fn has_given_up(&self) -> bool {
+        matches!(self.state, State::GivenUp)
+    }
+
+    /// The next wait, on the next server if the attempt that failed had followed a longest wait on this one.
+    fn next_wait(&mut self) -> Wait {
+        let servers = self.options.servers();
+        let maximum = self.options.delays(self.server).maximum();
+        if servers > 1 && self.wait.is_some_and(|wait| wait.bound >= maximum) {
+            self.server = (self.server + 1) % servers;
+            self.wait = None;
+        }
+        let delays = self.options.delays(self.server);
+        let bound = self.options.jitter.bound(delays, self.wait.map(|wait| (wait.bound, wait.actual)));
+        let actual = self.options.jitter.apply(delays, bound, &mut self.rng);
+        Wait { bound, actual }
+    }
+}
