@@ -160,9 +160,9 @@ mod tests {
             let (mut table, mut model) = (IdTable::default(), BTreeMap::new());
             for step in 0..20_000_u32 {
                 let id = u16::try_from(rng.below(bound)).unwrap() * 16 + 1;
-                if model.contains_key(&id) {
-                    assert_eq!(table.remove(id), model.remove(&id));
-                } else {
+                let expected = model.remove(&id);
+                assert_eq!(table.remove(id), expected);
+                if expected.is_none() {
                     table.insert(id, step);
                     model.insert(id, step);
                 }

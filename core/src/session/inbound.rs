@@ -41,9 +41,8 @@ impl Hold {
     /// One holder less.
     fn release(&mut self, release: Release) {
         match release {
-            Release::Acknowledge => {}
             Release::Reject(reason) if self.reason == 0 => self.reason = reason.0,
-            Release::Reject(_) => {}
+            Release::Acknowledge | Release::Reject(_) => {}
             Release::Abandon => self.abandoned = true,
         }
         self.holders = self.holders.saturating_sub(1);

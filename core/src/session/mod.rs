@@ -34,6 +34,7 @@ mod inbound;
 mod keepalive;
 mod limits;
 mod link;
+mod messages;
 mod options;
 mod outbound;
 mod output;
@@ -63,7 +64,7 @@ pub use store::{StoreOperation, StoreSequence};
 
 use inbound::Inbound;
 use link::Link;
-use outbound::Outbound;
+use messages::Messages;
 use store::Journal;
 use subscriptions::Subscriptions;
 
@@ -98,7 +99,7 @@ pub struct Queue {
 #[derive(Debug)]
 pub struct Session<P> {
     config: Config,
-    outbound: Outbound<P>,
+    outbound: Messages<P>,
     inbound: Inbound,
     subscriptions: Subscriptions,
     journal: Journal,
@@ -118,7 +119,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     pub fn new(config: Config) -> Self {
         let version = config.fixed_version.unwrap_or(Version::V5);
         Self {
-            outbound: Outbound::default(),
+            outbound: Messages::default(),
             inbound: Inbound::default(),
             subscriptions: Subscriptions::default(),
             journal: Journal::new(config.durable),

@@ -150,7 +150,7 @@ impl Default for Config {
             queue_bytes: 16 * 1024 * 1024,
             overflow: Overflow::Refuse,
             queue_qos0_offline: true,
-            acknowledgement_timeout: Duration::from_secs(60),
+            acknowledgement_timeout: Duration::from_mins(1),
             outgoing_aliases: 0,
             maximum_qos: QoS::ExactlyOnce,
             durable: false,

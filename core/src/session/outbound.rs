@@ -3,66 +3,17 @@
 //! Accepting makes a record. Only [`Session::pump`] encodes, so that offline, before CONNACK, with the window shut
 //! and waiting for the store are one case. A QoS 0 message that can be encoded at once makes no record.
 
-use super::event::{Accepted, Outcome, Outgoing, Payload, PublishError, Stage, Tag, Ticket};
-use super::ids::{IdSource, IdTable, RESERVED};
+use super::event::{Accepted, Outcome, Outgoing, Payload, PublishError, Tag, Ticket};
 use super::limits::PUBLISH_OVERHEAD;
-use super::options::{Config, Overflow};
-use super::records::{List, Parts, Record, Records, State};
+use super::options::Overflow;
+use super::records::{Parts, Record, State};
 use super::store::Entry;
-use super::{OUTPUT_HIGH_WATER, Phase, Queue, Session};
+use super::{OUTPUT_HIGH_WATER, Phase, Session};
 use crate::time::Instant;
-use crate::wire::{Packet, Properties, Publish, QoS, encoded_len};
-use core::time::Duration;
-
-/// What a packet identifier of ours stands for: the record in this slot, or a SUBSCRIBE or UNSUBSCRIBE.
-pub(super) type Use = u32;
-
-/// The identifier belongs to a SUBSCRIBE or UNSUBSCRIBE.
-pub(super) const REQUEST: Use = u32::MAX;
+use crate::wire::{Packet, Properties, Publish, QoS, Reason, encoded_len};
 
 /// Shared payloads above this size are kept; smaller ones are copied next to their topic.
 const KEEP_SHARED: usize = 1024;
-
-/// All messages the session has accepted and not finished. It lives as long as the session.
-#[derive(Debug)]
-pub(super) struct Outbound<P> {
-    pub(super) records: Records<P>,
-    /// Messages with an identifier, in the order of their first transmission.
-    flight: List,
-    /// QoS 1 and 2 without an identifier, in order of acceptance.
-    queue: List,
-    /// QoS 0, in order of acceptance.
-    queue0: List,
-    pub(super) ids: IdTable<Use>,
-    pub(super) source: IdSource,
-    bytes: usize,
-    sequence: u64,
-    // ---- one connection
-    /// The first of `flight` whose PUBLISH must go out.
-    unsent: Option<u32>,
-    /// Messages of `flight` that occupy the broker's receive maximum.
-    occupied: usize,
-    /// No acknowledgement has been awaited for longer than since then.
-    oldest: Option<Instant>,
-}
-
-impl<P> Default for Outbound<P> {
-    fn default() -> Self {
-        Self {
-            records: Records::default(),
-            flight: List::default(),
-            queue: List::default(),
-            queue0: List::default(),
-            ids: IdTable::default(),
-            source: IdSource::default(),
-            bytes: 0,
-            sequence: 0,
-            unsent: None,
-            occupied: 0,
-            oldest: None,
-        }
-    }
-}
 
 impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// Accept a message for delivery.
@@ -81,7 +32,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.link.limits.check(qos, message.retain, message.bound(), || self.exact_size(message, qos))?;
         if qos == QoS::AtMostOnce {
             let writable = self.link.phase == Phase::Online && self.unwritten() < OUTPUT_HIGH_WATER;
-            if writable && self.outbound.queue0.len() == 0 && (!has_properties || self.link.limits.properties)
+            if writable
+                && self.outbound.first_plain().is_none()
+                && (!has_properties || self.link.limits.properties)
             {
                 self.encode_at_once(message);
                 return Ok(Accepted::Encoded);
@@ -144,26 +97,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// The broker kept the session: what was not finished goes out again, in its original order [MQTT-4.4.0-1].
     pub(super) fn resume_outbound(&mut self, now: Instant) {
-        let mut at = self.outbound.flight.first();
-        while let Some(slot) = at {
-            at = self.outbound.records.following(slot);
-            let record = self.outbound.records.at_mut(slot);
-            if record.state == State::AwaitPubcomp {
-                record.occupies = true;
-                record.since = now;
-                let (id, stored) = (record.id, record.stored);
-                self.outbound.occupied += 1;
-                self.outbound.awaited(now);
-                self.reply_pubrel(id, stored);
-            } else if self.outbound.unsent.is_none() {
-                self.outbound.unsent = Some(slot);
-            }
+        for (id, stored) in self.outbound.resume(now) {
+            self.reply_pubrel(id, stored);
         }
     }
 
     /// The broker lost the session: everything is new to it [engine rule 17].
     pub(super) fn restart_outbound(&mut self) {
-        while let Some(slot) = self.outbound.flight.last() {
+        while let Some(slot) = self.outbound.last_in_flight() {
             let record = self.outbound.records.at_mut(slot);
             let unresolved = record.transmitted && record.qos == QoS::ExactlyOnce;
             if record.state == State::AwaitPubcomp {
@@ -257,7 +198,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     fn next_to_send(&mut self) -> Option<u32> {
         let window = usize::from(self.config.window.min(self.link.limits.receive_maximum)).max(1);
         let reliable = self.outbound.sendable(window, self.journal.committed);
-        let Some(plain) = self.outbound.queue0.first() else { return reliable };
+        let Some(plain) = self.outbound.first_plain() else { return reliable };
         match reliable {
             Some(slot) if self.outbound.earlier(slot, plain) => Some(slot),
             _ => Some(plain),
@@ -310,7 +251,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 impl Outcome {
     /// Acknowledged without anything further said.
     pub(super) const fn delivered(possible_duplicate: bool) -> Self {
-        Self::Acknowledged { reason: crate::wire::Reason::SUCCESS, properties: None, possible_duplicate }
+        Self::Acknowledged { reason: Reason::SUCCESS, properties: None, possible_duplicate }
     }
 }
 
@@ -344,249 +285,5 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
             properties: Properties::trusted(self.properties()),
             payload: self.payload(),
         }
-    }
-}
-
-impl<P: AsRef<[u8]> + Clone> Outbound<P> {
-    pub(super) fn queue(&self) -> Queue {
-        Queue {
-            messages: self.queue.len() + self.queue0.len(),
-            in_flight: self.flight.len(),
-            bytes: self.bytes,
-        }
-    }
-
-    /// One message larger than the whole quota is taken when there is nothing else.
-    pub(super) fn has_room(&self, config: &Config, size: usize) -> bool {
-        self.queue.len() + self.queue0.len() < config.queue_messages
-            && (self.bytes == 0 || self.bytes + size <= config.queue_bytes)
-    }
-
-    pub(super) fn stage(&self, ticket: Ticket) -> Option<Stage> {
-        let record = self.records.at(self.records.resolve(ticket)?);
-        Some(match record.state {
-            State::Queued | State::ToSend | State::Free => Stage::Accepted,
-            State::AwaitPuback | State::AwaitPubrec => Stage::Written(record.id),
-            State::AwaitPubcomp => Stage::Received(record.id),
-        })
-    }
-
-    /// The record with this identifier; `None` also for the identifier of a request.
-    pub(super) fn by_id(&self, id: u16) -> Option<u32> {
-        self.ids.value(id).filter(|slot| *slot != REQUEST)
-    }
-
-    /// The connection is gone and the socket took `written` bytes of it.
-    pub(super) fn link_lost(&mut self, written: u64) {
-        let mut at = self.flight.first();
-        while let Some(slot) = at {
-            at = self.records.following(slot);
-            let record = self.records.at_mut(slot);
-            record.occupies = false;
-            if matches!(record.state, State::AwaitPuback | State::AwaitPubrec) {
-                record.transmitted |= record.start < written;
-                record.state = State::ToSend;
-            }
-        }
-        // What was never transmitted stands at the end: later messages were encoded behind it.
-        while let Some(slot) = self.flight.last() {
-            let record = self.records.at(slot);
-            if record.state != State::ToSend || record.transmitted {
-                break;
-            }
-            self.requeue(slot);
-        }
-        (self.unsent, self.occupied, self.oldest) = (None, 0, None);
-    }
-
-    /// The earliest time at which an acknowledgement may be overdue.
-    pub(super) fn deadline(&self, limit: Duration) -> Option<Instant> {
-        self.oldest.map(|since| since + limit)
-    }
-
-    pub(super) fn is_overdue(&mut self, now: Instant, limit: Duration) -> bool {
-        if self.deadline(limit).is_none_or(|at| now < at) {
-            return false;
-        }
-        let waiting = self.records.iter(self.flight).map(|slot| self.records.at(slot));
-        self.oldest = waiting.filter(|record| record.state != State::ToSend).map(|record| record.since).min();
-        self.deadline(limit).is_some_and(|at| at <= now)
-    }
-
-    /// A message for which the store has committed nothing yet.
-    pub(super) fn uncommitted(&self, committed: u64) -> Option<u32> {
-        let unstored = |slot: &u32| self.records.at(*slot).stored > committed;
-        self.records.iter(self.queue).find(unstored).or_else(|| {
-            let fresh = |slot: &u32| !self.records.at(*slot).transmitted && unstored(slot);
-            self.records.iter(self.flight).find(fresh)
-        })
-    }
-
-    pub(super) fn load(&mut self, parts: Parts<'_, P>, sequence: u64, now: Instant) {
-        self.sequence = sequence.saturating_sub(1).max(self.sequence);
-        self.accept(parts, now);
-    }
-
-    pub(super) fn load_identifier(&mut self, sequence: u64, id: u16) {
-        let Some(slot) = self.by_sequence(sequence) else { return };
-        if self.records.at(slot).state == State::Queued {
-            self.admit(slot, id);
-        } else {
-            self.ids.remove(self.records.at(slot).id);
-            self.ids.insert(id, slot);
-            self.records.at_mut(slot).id = id;
-        }
-        let record = self.records.at_mut(slot);
-        // It may have been transmitted before the crash: nobody knows.
-        record.transmitted = true;
-        record.occupies = false;
-        (self.unsent, self.occupied) = (None, 0);
-    }
-
-    pub(super) fn load_state(&mut self, sequence: u64, state: State) {
-        let Some(slot) = self.by_sequence(sequence) else { return };
-        if state == State::Free {
-            self.remove(slot);
-        } else {
-            self.records.at_mut(slot).state = state;
-        }
-    }
-
-    fn by_sequence(&self, sequence: u64) -> Option<u32> {
-        let is_it = |slot: &u32| self.records.at(*slot).sequence == sequence;
-        self.records.iter(self.queue).find(is_it).or_else(|| self.records.iter(self.flight).find(is_it))
-    }
-
-    fn accept(&mut self, parts: Parts<'_, P>, now: Instant) -> u32 {
-        self.sequence += 1;
-        let expiry = Properties::trusted(parts.properties).message_expiry_interval();
-        let qos = parts.qos;
-        let slot = self.records.insert(parts, self.sequence);
-        let record = self.records.at_mut(slot);
-        if let Some(seconds) = expiry {
-            record.expire(now + Duration::from_secs(seconds.into()));
-        }
-        self.bytes += record.size();
-        let list = if qos == QoS::AtMostOnce { &mut self.queue0 } else { &mut self.queue };
-        self.records.push_back(list, slot);
-        slot
-    }
-
-    /// The first queued message, if the window has room for it. Resends that still wait for the window come first.
-    fn admissible(&self, window: usize) -> Option<u32> {
-        let resends = self.unsent.is_some_and(|slot| !self.records.at(slot).occupies);
-        if resends || self.occupied >= window || self.ids.len() + RESERVED >= usize::from(u16::MAX) {
-            return None;
-        }
-        self.queue.first()
-    }
-
-    fn admit(&mut self, slot: u32, id: u16) -> &mut Record<P> {
-        self.records.unlink(&mut self.queue, slot);
-        self.records.push_back(&mut self.flight, slot);
-        self.ids.insert(id, slot);
-        self.occupied += 1;
-        self.unsent.get_or_insert(slot);
-        let record = self.records.at_mut(slot);
-        record.state = State::ToSend;
-        record.id = id;
-        record.occupies = true;
-        record
-    }
-
-    /// The next of `flight` to send, if neither window nor store holds it back.
-    fn sendable(&self, window: usize, committed: u64) -> Option<u32> {
-        let slot = self.unsent?;
-        let record = self.records.at(slot);
-        let fits = record.occupies || self.occupied < window;
-        (fits && record.stored <= committed).then_some(slot)
-    }
-
-    fn earlier(&self, one: u32, other: u32) -> bool {
-        self.records.at(one).sequence < self.records.at(other).sequence
-    }
-
-    /// Its PUBLISH is in the output.
-    fn sent(&mut self, slot: u32, now: Instant) {
-        let record = self.records.at_mut(slot);
-        record.state = match record.qos {
-            QoS::ExactlyOnce => State::AwaitPubrec,
-            QoS::AtMostOnce | QoS::AtLeastOnce => State::AwaitPuback,
-        };
-        if !core::mem::replace(&mut record.occupies, true) {
-            self.occupied += 1;
-        }
-        self.awaited(now);
-        self.pass(slot);
-    }
-
-    fn awaited(&mut self, now: Instant) {
-        self.oldest.get_or_insert(now);
-    }
-
-    /// Move the cursor from this record, if it stands there, to the next whose PUBLISH must go out.
-    pub(super) fn pass(&mut self, slot: u32) {
-        if self.unsent != Some(slot) {
-            return;
-        }
-        let mut at = self.records.following(slot);
-        while let Some(next) = at.filter(|next| self.records.at(*next).state != State::ToSend) {
-            at = self.records.following(next);
-        }
-        self.unsent = at;
-    }
-
-    /// PUBREC came.
-    pub(super) fn received(&mut self, slot: u32, now: Instant, stored: u64) {
-        self.pass(slot);
-        let record = self.records.at_mut(slot);
-        record.state = State::AwaitPubcomp;
-        record.since = now;
-        record.stored = stored;
-        if !core::mem::replace(&mut record.occupies, true) {
-            self.occupied += 1;
-        }
-    }
-
-    /// From the end of `flight` back to the front of the queue, without an identifier.
-    fn requeue(&mut self, slot: u32) {
-        self.records.unlink(&mut self.flight, slot);
-        self.records.push_front(&mut self.queue, slot);
-        let record = self.records.at_mut(slot);
-        record.state = State::Queued;
-        let id = core::mem::take(&mut record.id);
-        if core::mem::take(&mut record.occupies) {
-            self.occupied -= 1;
-        }
-        self.ids.remove(id);
-    }
-
-    fn oldest_queued(&self) -> Option<u32> {
-        match (self.queue.first(), self.queue0.first()) {
-            (Some(one), Some(other)) => Some(if self.earlier(one, other) { one } else { other }),
-            (one, other) => one.or(other),
-        }
-    }
-
-    fn remove(&mut self, slot: u32) -> (Tag, u64, QoS) {
-        self.pass(slot);
-        let record = self.records.at(slot);
-        let (id, size) = (record.id, record.size());
-        let ended = (record.tag, record.sequence, record.qos);
-        if record.occupies {
-            self.occupied -= 1;
-        }
-        let list = match (record.state, record.qos) {
-            (State::Queued, QoS::AtMostOnce) => &mut self.queue0,
-            (State::Queued, _) => &mut self.queue,
-            _ => &mut self.flight,
-        };
-        self.records.unlink(list, slot);
-        self.records.remove(slot);
-        if id != 0 {
-            self.ids.remove(id);
-        }
-        self.bytes -= size;
-        ended
     }
 }

@@ -81,10 +81,10 @@ impl Receiver {
     /// What lies at the front of `bytes`. Nothing is kept: on `Incomplete`, come back with the same bytes and more.
     #[inline]
     pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Received<'a>, Breach> {
-        if self.awaits_connack || self.skip > 0 {
-            if let Some(special) = self.special(bytes)? {
-                return Ok(special);
-            }
+        if (self.awaits_connack || self.skip > 0)
+            && let Some(special) = self.special(bytes)?
+        {
+            return Ok(special);
         }
         match decode(self.version, bytes, self.maximum) {
             Ok(Decoded::Packet { packet: Packet::Publish(publish), size }) => {

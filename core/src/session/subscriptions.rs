@@ -9,7 +9,7 @@ use super::Session;
 use super::event::{Breach, Event, SubscribeError, Tag};
 use super::ids::RESERVED;
 use super::limits::Limits;
-use super::outbound::REQUEST;
+use super::messages::REQUEST;
 use crate::time::Instant;
 use crate::topic::TopicFilter;
 use crate::wire::{
@@ -152,7 +152,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                     self.subscriptions.sent.push(Sent { id, since: now, requests });
                 }
                 Err(reason) => {
-                    requests.into_iter().for_each(|request| self.answer(request, reason, None));
+                    for request in requests {
+                        self.answer(request, reason, None);
+                    }
                 }
             }
         }
@@ -333,11 +335,9 @@ impl Subscriptions {
         let most = if alone { 1 } else { FILTERS_PER_PACKET };
         let mut requests = alloc::vec![first];
         while requests.len() < most {
-            let same = |next: &&Request| (next.kind == Kind::Unsubscribe) == unsubscribe;
-            if self.waiting.front().filter(same).is_none() {
-                break;
-            }
-            requests.extend(self.waiting.pop_front());
+            let same = |next: &mut Request| (next.kind == Kind::Unsubscribe) == unsubscribe;
+            let Some(next) = self.waiting.pop_front_if(same) else { break };
+            requests.push(next);
         }
         Some(requests)
     }
