@@ -1,5 +1,7 @@
 //! Arbitrary packets. What they borrow is leaked: a test process does not live long.
 
+#![allow(clippy::expect_used)] // Test data, though not inside a test function.
+
 use packetboat_core::wire::Version::{self, V5};
 use packetboat_core::wire::{
     Ack, AckKind, Auth, Connack, Connect, Disconnect, FiltersBuf, Packet, Place, Properties, PropertiesBuf,
@@ -223,7 +225,9 @@ fn unsubscribe(version: Version) -> impl Strategy<Value = Packet<'static>> {
     (1..=u16::MAX, properties(version, Place::Unsubscribe), vec(topic_filter(), 1..5)).prop_map(
         |(id, properties, entries)| {
             let buffer = Box::leak(Box::new(TopicFiltersBuf::default()));
-            entries.iter().for_each(|filter| buffer.push(filter));
+            for filter in &entries {
+                buffer.push(filter);
+            }
             Packet::Unsubscribe(Unsubscribe { id, properties, filters: buffer.as_filters() })
         },
     )

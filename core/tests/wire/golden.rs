@@ -1,6 +1,8 @@
 //! The golden vectors: packets and their bytes, written out by hand from the specifications. They drive the tests of
 //! encoding and decoding, and seed the fuzz corpus.
 
+#![allow(clippy::expect_used)] // Test data, though not inside a test function.
+
 use packetboat_core::wire::Version::{self, V5, V31, V311};
 use packetboat_core::wire::{
     Ack, AckKind, Auth, Connack, Connect, Disconnect, Filters, FiltersBuf, Packet, Properties, PropertiesBuf,
@@ -49,13 +51,17 @@ fn properties(
 
 fn filters(list: &[(&str, SubscribeOptions)]) -> Filters<'static> {
     let buffer = Box::leak(Box::new(FiltersBuf::default()));
-    list.iter().for_each(|(filter, options)| buffer.push(filter, *options));
+    for (filter, options) in list {
+        buffer.push(filter, *options);
+    }
     buffer.as_filters()
 }
 
 fn topic_filters(list: &[&str]) -> TopicFilters<'static> {
     let buffer = Box::leak(Box::new(TopicFiltersBuf::default()));
-    list.iter().for_each(|filter| buffer.push(filter));
+    for filter in list {
+        buffer.push(filter);
+    }
     buffer.as_filters()
 }
 

@@ -56,7 +56,12 @@ proptest! {
     fn of_arbitrary_bytes(mut bytes in proptest::collection::vec(any::<u8>(), 0..40), first in 0..16_u8) {
         // Mostly packets whose flags and length are right, or nearly none would be looked into.
         if bytes.len() > 2 {
-            bytes[0] = first << 4 | if matches!(first, 6 | 8 | 10) { 2 } else { bytes[0] & 7 * u8::from(first == 3) };
+            let flags = match first {
+                3 => bytes[0] & 0b0111,
+                6 | 8 | 10 => 0b0010,
+                _ => 0,
+            };
+            bytes[0] = first << 4 | flags;
             bytes[1] = u8::try_from(bytes.len() - 2).unwrap_or(0);
         }
         for version in [V31, V311, V5] {
