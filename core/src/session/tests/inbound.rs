@@ -1,0 +1,181 @@
+use super::*;
+
+fn token(verdict: Verdict) -> AckToken {
+    match verdict {
+        Verdict::Deliver(Some(token)) => token,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn acknowledgements_leave_in_receive_order() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        let one = token(story.arrives(QoS::AtLeastOnce, 11, 1));
+        let two = token(story.arrives(QoS::ExactlyOnce, 12, 1));
+        let three = token(story.arrives(QoS::AtLeastOnce, 13, 2));
+        let four = token(story.arrives(QoS::ExactlyOnce, 14, 1));
+        assert!(story.session.release(four, Release::Acknowledge));
+        assert!(story.session.release(three, Release::Acknowledge));
+        assert!(story.told().is_empty());
+        assert!(story.session.release(one, Release::Acknowledge));
+        assert_eq!(story.told(), ["PUBACK 11"]);
+        assert!(story.session.release(two, Release::Acknowledge));
+        assert_eq!(story.told(), ["PUBREC 12", "PUBREC 14"]);
+        assert!(story.session.release(three, Release::Acknowledge), "the second holder");
+        assert_eq!(story.told(), ["PUBACK 13"]);
+        story.acks(AckKind::Pubrel, 12);
+        story.acks(AckKind::Pubrel, 14);
+        assert_eq!(story.told(), ["PUBCOMP 12", "PUBCOMP 14"]);
+        assert_eq!(story.session.unacknowledged(), 0);
+    }
+}
+
+#[test]
+fn nobody_wants_it_acknowledged_at_once() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.arrives(QoS::AtLeastOnce, 1, 0);
+        story.arrives(QoS::ExactlyOnce, 2, 0);
+        assert_eq!(story.told(), ["PUBACK 1", "PUBREC 2"]);
+    }
+}
+
+#[test]
+fn a_repetition_before_and_after_pubrec_is_the_same_delivery() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        let held = token(story.arrives(QoS::ExactlyOnce, 7, 1));
+        story.cut_after(0);
+        story.open(true, &PropertiesBuf::default());
+        assert_eq!(story.arrives(QoS::ExactlyOnce, 7, 1), Verdict::Ignore);
+        assert!(story.session.release(held, Release::Acknowledge), "the token outlives the connection");
+        assert_eq!(story.told(), ["PUBREC 7"]);
+        story.cut_after(0);
+        story.open(true, &PropertiesBuf::default());
+        assert_eq!(story.arrives(QoS::ExactlyOnce, 7, 1), Verdict::Ignore);
+        assert_eq!(story.told(), ["PUBREC 7"]);
+        story.acks(AckKind::Pubrel, 7);
+        assert_eq!(story.told(), ["PUBCOMP 7"]);
+        assert!(matches!(story.arrives(QoS::ExactlyOnce, 7, 1), Verdict::Deliver(_)), "a new message");
+    }
+}
+
+#[test]
+fn old_tokens_send_nothing() {
+    let mut story = Story::online(Version::V5);
+    let one = token(story.arrives(QoS::AtLeastOnce, 1, 1));
+    let two = token(story.arrives(QoS::ExactlyOnce, 2, 1));
+    story.cut_after(0);
+    assert!(!story.session.release(one, Release::Acknowledge));
+    story.open(false, &PropertiesBuf::default());
+    story.arrives(QoS::AtLeastOnce, 1, 1);
+    story.arrives(QoS::ExactlyOnce, 2, 1);
+    assert!(!story.session.release(one, Release::Acknowledge));
+    assert!(!story.session.release(two, Release::Acknowledge));
+    assert!(story.told().is_empty());
+}
+
+#[test]
+fn a_refusal_is_final_on_5_and_an_acknowledgement_before() {
+    let no = Release::Reject(Reason::NOT_AUTHORIZED);
+    let mut story = Story::online(Version::V5);
+    let one = token(story.arrives(QoS::AtLeastOnce, 1, 1));
+    let two = token(story.arrives(QoS::ExactlyOnce, 2, 1));
+    story.session.release(one, no);
+    story.session.release(two, no);
+    assert_eq!(story.told(), ["PUBACK 1 0x87", "PUBREC 2 0x87"]);
+    assert_eq!(story.session.unacknowledged(), 0);
+    let mut story = Story::online(Version::V311);
+    let two = token(story.arrives(QoS::ExactlyOnce, 2, 1));
+    story.session.release(two, no);
+    assert_eq!(story.told(), ["PUBREC 2"]);
+    story.acks(AckKind::Pubrel, 2);
+    assert_eq!(story.told(), ["PUBCOMP 2"]);
+}
+
+#[test]
+fn an_abandoned_message_is_skipped_and_delivered_again() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        let one = token(story.arrives(QoS::ExactlyOnce, 1, 1));
+        let two = token(story.arrives(QoS::ExactlyOnce, 2, 1));
+        story.session.release(one, Release::Abandon);
+        story.session.release(two, Release::Acknowledge);
+        assert_eq!(story.told(), ["PUBREC 2"]);
+        assert_eq!(story.session.unacknowledged(), 2, "it goes on holding its slot");
+        story.cut_after(0);
+        story.open(true, &PropertiesBuf::default());
+        assert!(matches!(story.arrives(QoS::ExactlyOnce, 1, 1), Verdict::Deliver(Some(_))));
+    }
+}
+
+#[test]
+fn more_than_our_receive_maximum_is_a_breach() {
+    let mut story = Story::new(Version::V5);
+    story.connect.receive_maximum = 2;
+    story.open(false, &PropertiesBuf::default());
+    story.arrives(QoS::AtLeastOnce, 1, 1);
+    story.arrives(QoS::ExactlyOnce, 2, 1);
+    assert_eq!(story.arrives(QoS::AtLeastOnce, 3, 1), Verdict::Ignore);
+    assert_eq!(story.told(), ["DISCONNECT 0x93"]);
+    let breach = Breach {
+        reason: Reason::RECEIVE_MAXIMUM_EXCEEDED,
+        what: "more unacknowledged messages than our receive maximum",
+    };
+    assert_eq!(story.cause(), Some(Cause::Breach(breach)));
+}
+
+#[test]
+fn an_oversize_message_is_skipped_on_3_1_1_and_a_breach_on_5() {
+    let mut bytes = vec![];
+    let payload = [b'x'; 500];
+    let properties = Properties::EMPTY;
+    let (dup, retain, qos, id) = (false, false, QoS::AtLeastOnce, Some(9));
+    let large = Publish { dup, retain, qos, topic: "big", id, properties, payload: &payload };
+    encode(Version::V311, &Packet::Publish(large), &mut bytes);
+    encode(Version::V311, &publish(QoS::AtMostOnce, 0), &mut bytes);
+    for chunk in [1, 7, 400, 1000] {
+        let connect =
+            ConnectOptions { version: Version::V311, maximum_packet_size: 100, ..Default::default() };
+        let mut receiver = Receiver::new(&connect);
+        let (mut pending, mut seen) = (vec![], vec![]);
+        for part in bytes.chunks(chunk) {
+            pending.extend_from_slice(part);
+            let mut used = 0;
+            while used < pending.len() {
+                used += match receiver.next(&pending[used..]).unwrap() {
+                    Received::Incomplete { .. } => break,
+                    Received::Oversize { qos, id, topic, size, used } => {
+                        assert_eq!((qos, id, topic, size), (QoS::AtLeastOnce, Some(9), "big", 510));
+                        seen.push("oversize");
+                        used
+                    }
+                    Received::Skipped { used } => used,
+                    Received::Publish { size, .. } | Received::Packet { size, .. } => {
+                        seen.push("packet");
+                        size
+                    }
+                };
+            }
+            pending.drain(..used);
+            assert!(pending.len() < 30, "the body is never buffered");
+        }
+        assert_eq!(seen, ["oversize", "packet"]);
+    }
+    let mut story = Story::new(Version::V5);
+    story.connect.maximum_packet_size = 100;
+    story.open(false, &PropertiesBuf::default());
+    story.says_bytes(&[0x30, 0x80, 0x01]);
+    assert_eq!(story.told(), ["DISCONNECT 0x95"]);
+}
+
+#[test]
+fn pubrel_for_nothing_is_answered() {
+    let mut story = Story::online(Version::V5);
+    story.acks(AckKind::Pubrel, 5);
+    assert_eq!(story.told(), ["PUBCOMP 5 0x92"]);
+    let mut story = Story::online(Version::V311);
+    story.acks(AckKind::Pubrel, 5);
+    assert_eq!(story.told(), ["PUBCOMP 5"]);
+}

@@ -1,0 +1,201 @@
+use super::*;
+use core::time::Duration;
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[test]
+fn a_silent_link_is_probed_and_given_up_after_one_and_a_half_intervals() {
+    for version in BOTH {
+        let mut story = Story::new(version);
+        story.connect.keep_alive = 10;
+        story.open(false, &PropertiesBuf::default());
+        let start = story.now;
+        assert_eq!(story.session.poll_timeout(), Some(start + seconds(10)));
+        story.now = start + seconds(10);
+        story.session.handle_timeout(story.now);
+        assert_eq!(story.told(), ["PINGREQ"]);
+        assert_eq!(story.session.poll_timeout(), Some(start + seconds(15)));
+        story.now = start + seconds(15);
+        story.session.handle_timeout(story.now);
+        assert_eq!(story.cause(), Some(Cause::Silent));
+    }
+}
+
+#[test]
+fn a_trickle_of_messages_into_a_dead_link_does_not_hide_its_death() {
+    let mut story = Story::new(Version::V5);
+    story.connect.keep_alive = 10;
+    story.open(false, &PropertiesBuf::default());
+    let start = story.now;
+    for second in 1..=15 {
+        story.now = start + seconds(second);
+        story.publish(QoS::AtMostOnce, "x", 1);
+        story.told();
+        story.session.handle_timeout(story.now);
+    }
+    assert_eq!(story.cause(), Some(Cause::Silent));
+}
+
+#[test]
+fn a_large_payload_that_makes_progress_is_a_sign_of_life() {
+    let mut story = Story::new(Version::V5);
+    story.connect.keep_alive = 10;
+    story.open(false, &PropertiesBuf::default());
+    let start = story.now;
+    story.publish(QoS::AtLeastOnce, &"x".repeat(200_000), 1);
+    story.session.poll_transmit(&mut story.out, story.now);
+    for second in 1..=30 {
+        story.now = start + seconds(second);
+        story.session.handle_written(1000, story.now);
+        story.session.handle_timeout(story.now);
+        assert!(!story.session.is_closing());
+    }
+    story.now = story.now + seconds(5);
+    story.session.handle_timeout(story.now);
+    assert!(story.session.is_closing(), "and it is dead when it stops");
+}
+
+#[test]
+fn the_broker_has_the_last_word_on_keep_alive() {
+    let mut story = Story::new(Version::V5);
+    let five = limits(|p| {
+        p.server_keep_alive(5);
+    });
+    story.open(false, &five);
+    assert_eq!(story.session.poll_timeout(), Some(story.now + seconds(5)));
+    let never = limits(|p| {
+        p.server_keep_alive(0);
+    });
+    let mut story = Story::new(Version::V5);
+    story.open(false, &never);
+    assert_eq!(story.session.poll_timeout(), None);
+}
+
+#[test]
+fn a_missing_acknowledgement_ends_the_link() {
+    for version in BOTH {
+        let mut story = Story::new(version);
+        story.connect.keep_alive = 0;
+        story.open(false, &PropertiesBuf::default());
+        let start = story.now;
+        story.publish(QoS::AtLeastOnce, "a", 1);
+        story.now = start + seconds(30);
+        story.publish(QoS::AtLeastOnce, "b", 2);
+        story.told();
+        story.acks(AckKind::Puback, 1);
+        story.now = start + seconds(60);
+        story.session.handle_timeout(story.now);
+        assert!(!story.session.is_closing(), "the first one was answered");
+        assert_eq!(story.session.poll_timeout(), Some(start + seconds(90)));
+        story.now = start + seconds(90);
+        story.session.handle_timeout(story.now);
+        assert_eq!(story.cause(), Some(Cause::NotAcknowledged));
+    }
+}
+
+#[test]
+fn breaches_are_answered_with_the_reason_the_specification_names() {
+    let cases: [(&[u8], u8); 8] = [
+        (&[0x40, 2, 0, 9], 0x82),                       // PUBACK for nothing
+        (&[0x20, 3, 0, 0, 0], 0x82),                    // a second CONNACK
+        (&[0xc0, 0], 0x82),                             // PINGREQ from a broker
+        (&[0x90, 4, 0, 9, 0, 0], 0x82),                 // SUBACK for nothing
+        (&[0x36, 5, 0, 1, b't', 0, 1], 0x81),           // QoS 3
+        (&[0x30, 4, 0, 1, b't', 0xff], 0x81),           // a property length that is not all there
+        (&[0x30, 7, 0, 1, b't', 3, 0x23, 0, 17], 0x94), // topic alias above our 16
+        (&[0x30, 6, 0, 0, 3, 0x23, 0, 5], 0x82),        // topic alias never introduced
+    ];
+    for (bytes, reason) in cases {
+        let mut story = Story::online(Version::V5);
+        story.says_bytes(bytes);
+        assert_eq!(story.told(), [std::format!("DISCONNECT {reason:#x}")], "{bytes:x?}");
+        assert!(matches!(story.cause(), Some(Cause::Breach(breach)) if breach.reason.0 == reason));
+    }
+}
+
+#[test]
+fn before_connack_nothing_but_connect_is_written() {
+    for version in BOTH {
+        let mut story = Story::new(version);
+        story.publish(QoS::AtLeastOnce, "early", 1);
+        story.session.handle_open(&story.connect.clone());
+        assert_eq!(story.told(), ["CONNECT"]);
+        story.publish(QoS::AtMostOnce, "early too", 2);
+        assert!(story.told().is_empty());
+        story.says(&publish(QoS::AtMostOnce, 0));
+        assert!(story.told().is_empty(), "no DISCONNECT either");
+        assert!(matches!(story.cause(), Some(Cause::Breach(_))));
+    }
+}
+
+#[test]
+fn refusals_are_told_with_their_reason() {
+    let mut story = Story::new(Version::V311);
+    story.session.handle_open(&story.connect.clone());
+    story.told();
+    story.says_bytes(&[0x20, 2, 0, 4]);
+    let Some(Cause::Refused { reason, old_shape, .. }) = story.cause() else { panic!("refused") };
+    assert_eq!((reason, old_shape), (Reason::BAD_USER_NAME_OR_PASSWORD, false));
+    let mut story = Story::new(Version::V5);
+    story.session.handle_open(&story.connect.clone());
+    story.told();
+    story.says_bytes(&[0x20, 2, 0, 1]);
+    let Some(Cause::Refused { reason, old_shape, .. }) = story.cause() else { panic!("refused") };
+    assert_eq!((reason, old_shape), (Reason::UNSUPPORTED_PROTOCOL_VERSION, true));
+}
+
+#[test]
+fn session_present_after_a_clean_start_is_a_breach() {
+    let mut story = Story::new(Version::V5);
+    story.connect.session = SessionMode::Clean;
+    story.session.handle_open(&story.connect.clone());
+    assert_eq!(story.told(), ["CONNECT clean"]);
+    story.says_bytes(&[0x20, 3, 1, 0, 0]);
+    assert!(matches!(story.cause(), Some(Cause::Breach(_))));
+}
+
+#[test]
+fn until_disconnect_is_clean_once_and_resumed_after_a_cut() {
+    let mut story = Story::new(Version::V5);
+    story.connect.session = SessionMode::UntilDisconnect;
+    story.session.handle_open(&story.connect.clone());
+    assert_eq!(story.told(), ["CONNECT clean"]);
+    story.says_bytes(&[0x20, 3, 0, 0, 0]);
+    story.cut_after(0);
+    story.session.handle_open(&story.connect.clone());
+    assert_eq!(story.told(), ["CONNECT"]);
+    story.says_bytes(&[0x20, 3, 1, 0, 0]);
+    story.session.disconnect(Reason::SUCCESS);
+    story.session.poll_transmit(&mut story.out, story.now);
+    // DISCONNECT, success, session expiry interval 0.
+    assert_eq!(story.out.bytes, [0xe0, 7, 0, 5, 0x11, 0, 0, 0, 0]);
+    assert!(story.session.is_closing());
+    assert_eq!(story.try_publish(QoS::AtMostOnce, "late", 1), Err(PublishError::Closed));
+}
+
+#[test]
+fn nothing_follows_disconnect() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        let Verdict::Deliver(Some(token)) = story.arrives(QoS::AtLeastOnce, 1, 1) else {
+            panic!("delivered")
+        };
+        story.session.disconnect(Reason::SUCCESS);
+        story.session.release(token, Release::Acknowledge);
+        story.acks(AckKind::Pubrel, 3);
+        assert_eq!(story.told(), ["DISCONNECT 0x0"]);
+    }
+}
+
+#[test]
+fn the_brokers_goodbye_is_told() {
+    let mut story = Story::online(Version::V5);
+    story.says_bytes(&[0xe0, 1, 0x8b]);
+    let Some(Cause::ByBroker { reason, .. }) = story.cause() else { panic!("by the broker") };
+    assert_eq!(reason, Reason::SERVER_SHUTTING_DOWN);
+    let mut story = Story::online(Version::V311);
+    story.says_bytes(&[0xe0, 0]);
+    assert!(matches!(story.cause(), Some(Cause::Breach(_))), "only 5.0 has it");
+}

@@ -1,0 +1,290 @@
+use super::*;
+use core::time::Duration;
+use std::vec;
+
+const QOS1: QoS = QoS::AtLeastOnce;
+const QOS2: QoS = QoS::ExactlyOnce;
+
+#[test]
+fn every_qos_is_acknowledged_in_its_own_way() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.publish(QOS1, "one", 1);
+        story.publish(QOS2, "two", 2);
+        assert_eq!(story.told(), ["PUBLISH 1 one", "PUBLISH 2 two"]);
+        story.acks(AckKind::Pubrec, 2);
+        story.acks(AckKind::Puback, 1);
+        assert_eq!(story.told(), ["PUBREL 2"]);
+        story.acks(AckKind::Pubcomp, 2);
+        assert_eq!(story.ended(), [(1, delivered()), (2, delivered())]);
+        assert!(story.session.is_idle());
+    }
+}
+
+#[test]
+fn what_was_transmitted_is_sent_again_with_dup_and_the_rest_without() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.publish(QOS1, "a", 1);
+        story.publish(QOS2, "b", 2);
+        let first = story.session.unwritten() / 2;
+        story.publish(QOS1, "c", 3);
+        // The socket took one byte of the second packet: it may have arrived, the third cannot.
+        story.cut_after(usize::try_from(first).unwrap() + 1);
+        story.open(true, &PropertiesBuf::default());
+        assert_eq!(story.told(), ["PUBLISH 1 dup a", "PUBLISH 2 dup b", "PUBLISH 4 c"]);
+    }
+}
+
+#[test]
+fn after_pubrec_only_pubrel_goes_out_again() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.publish(QOS2, "a", 1);
+        story.publish(QOS1, "b", 2);
+        story.told();
+        story.acks(AckKind::Pubrec, 1);
+        story.cut_after(usize::MAX);
+        story.open(true, &PropertiesBuf::default());
+        assert_eq!(story.told(), ["PUBREL 1", "PUBLISH 2 dup b"]);
+        story.acks(AckKind::Pubcomp, 1);
+        story.acks(AckKind::Puback, 2);
+        assert_eq!(story.ended(), [(1, delivered()), (2, delivered())]);
+    }
+}
+
+#[test]
+fn a_lost_session_gets_everything_as_new() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.publish(QOS1, "one", 1);
+        story.publish(QOS2, "two", 2);
+        story.publish(QOS2, "received", 3);
+        story.told();
+        story.acks(AckKind::Pubrec, 3);
+        story.cut_after(usize::MAX);
+        story.publish(QOS1, "later", 4);
+        story.open(false, &PropertiesBuf::default());
+        assert_eq!(story.told(), ["PUBLISH 4 one", "PUBLISH 5 two", "PUBLISH 6 later"]);
+        story.acks(AckKind::Puback, 4);
+        story.acks(AckKind::Pubrec, 5);
+        story.acks(AckKind::Pubcomp, 5);
+        let maybe_twice = Outcome::delivered(true);
+        assert_eq!(story.ended(), [(3, delivered()), (1, delivered()), (2, maybe_twice)]);
+    }
+}
+
+#[test]
+fn an_unresolved_message_can_be_reported_instead_of_sent_again() {
+    let config = Config { resend_unresolved: false, ..Config::default() };
+    let mut story = Story::with(Version::V5, config);
+    story.open(false, &PropertiesBuf::default());
+    story.publish(QOS2, "two", 2);
+    story.told();
+    story.cut_after(0);
+    story.open(false, &PropertiesBuf::default());
+    assert!(story.told().is_empty());
+    assert_eq!(story.ended(), [(2, Outcome::Unresolved)]);
+}
+
+#[test]
+fn the_window_is_the_brokers_receive_maximum_also_for_resends() {
+    let two = limits(|p| {
+        p.receive_maximum(2).unwrap();
+    });
+    let mut story = Story::new(Version::V5);
+    story.open(false, &two);
+    for (tag, payload) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        story.publish(QOS1, payload, tag as u64);
+    }
+    // QoS 0 may overtake what waits for the window.
+    story.publish(QoS::AtMostOnce, "z", 9);
+    assert_eq!(story.told(), ["PUBLISH 1 a", "PUBLISH 2 b", "PUBLISH z"]);
+    story.acks(AckKind::Puback, 2);
+    assert_eq!(story.told(), ["PUBLISH 3 c"]);
+    story.cut_after(0);
+    let one = limits(|p| {
+        p.receive_maximum(1).unwrap();
+    });
+    story.open(true, &one);
+    assert_eq!(story.told(), ["PUBLISH 1 dup a"]);
+    story.acks(AckKind::Puback, 1);
+    assert_eq!(story.told(), ["PUBLISH 3 dup c"]);
+    story.acks(AckKind::Puback, 3);
+    assert_eq!(story.told(), ["PUBLISH 4 d"]);
+}
+
+#[test]
+fn a_failed_pubrec_ends_the_exchange_and_frees_the_window() {
+    let one = limits(|p| {
+        p.receive_maximum(1).unwrap();
+    });
+    let mut story = Story::new(Version::V5);
+    story.open(false, &one);
+    story.publish(QOS2, "a", 1);
+    story.publish(QOS2, "b", 2);
+    assert_eq!(story.told(), ["PUBLISH 1 a"]);
+    let reason = Reason::QUOTA_EXCEEDED;
+    story.says(&Packet::Ack(Ack { reason, ..Ack::new(AckKind::Pubrec, 1) }));
+    assert_eq!(story.told(), ["PUBLISH 2 b"]);
+    let refused = Outcome::Acknowledged { reason, properties: None, possible_duplicate: false };
+    assert_eq!(story.ended(), [(1, refused)]);
+}
+
+#[test]
+fn messages_expire_in_the_queue_and_travel_with_what_is_left() {
+    let mut story = Story::new(Version::V5);
+    let ten = limits(|p| {
+        p.content_type("x").unwrap().message_expiry_interval(10);
+    });
+    let thirty = limits(|p| {
+        p.message_expiry_interval(30);
+    });
+    story.publish_with(QOS1, "soon", 1, &ten).unwrap();
+    story.publish_with(QOS1, "later", 2, &thirty).unwrap();
+    story.publish_with(QoS::AtMostOnce, "never", 3, &ten).unwrap();
+    story.now = story.now + Duration::from_secs(12);
+    story.open(false, &PropertiesBuf::default());
+    story.session.poll_transmit(&mut story.out, story.now);
+    let bytes = story.out.bytes.clone();
+    let Ok(Decoded::Packet { packet: Packet::Publish(sent), .. }) = decode(Version::V5, &bytes, 1000) else {
+        panic!("a PUBLISH")
+    };
+    assert_eq!(sent.payload, b"later");
+    assert_eq!(sent.properties.message_expiry_interval(), Some(18));
+    assert_eq!(story.ended(), [(1, Outcome::Expired), (3, Outcome::Expired)]);
+}
+
+#[test]
+fn limits_learned_later_fail_the_message_and_harm_no_other() {
+    let mut story = Story::new(Version::V5);
+    story.publish(QOS2, "too high", 1);
+    story.publish(QOS1, &"long".repeat(100), 2);
+    story.publish(QOS1, "fits", 3);
+    let small = limits(|p| {
+        p.maximum_qos(QOS1).maximum_packet_size(100).unwrap();
+    });
+    story.open(false, &small);
+    assert_eq!(story.told().len(), 1);
+    let ended = story.ended();
+    assert_eq!(ended[0], (1, Outcome::NotAllowed(PublishError::QosNotSupported(QOS1))));
+    assert!(matches!(ended[1], (2, Outcome::NotAllowed(PublishError::TooLarge { maximum: 100, .. }))));
+    // Known now: refused at the call.
+    assert_eq!(story.try_publish(QOS2, "x", 4), Err(PublishError::QosNotSupported(QOS1)));
+}
+
+#[test]
+fn properties_on_an_old_connection_fail_that_message_only() {
+    let mut story = Story::new(Version::V311);
+    let typed = limits(|p| {
+        p.content_type("x").unwrap();
+    });
+    story.publish_with(QOS1, "typed", 1, &typed).unwrap();
+    story.publish(QOS1, "plain", 2);
+    story.open(false, &PropertiesBuf::default());
+    assert_eq!(story.told(), ["PUBLISH 2 plain"]);
+    assert_eq!(story.ended(), [(1, Outcome::NotAllowed(PublishError::NeedsVersion5))]);
+    let fixed = Config { fixed_version: Some(Version::V311), ..Config::default() };
+    let mut story = Story::with(Version::V311, fixed);
+    assert_eq!(story.publish_with(QOS1, "typed", 1, &typed), Err(PublishError::NeedsVersion5));
+}
+
+#[test]
+fn the_queue_is_bounded_and_says_what_it_drops() {
+    let config = |overflow| Config { queue_messages: 2, overflow, ..Config::default() };
+    let mut story = Story::with(Version::V5, config(Overflow::Refuse));
+    story.publish(QOS1, "a", 1);
+    story.publish(QoS::AtMostOnce, "b", 2);
+    assert_eq!(story.try_publish(QOS1, "c", 3), Err(PublishError::Full));
+    let mut story = Story::with(Version::V5, config(Overflow::DropOldest));
+    for (tag, payload) in ["a", "b", "c"].into_iter().enumerate() {
+        story.publish(QOS1, payload, tag as u64);
+    }
+    assert_eq!(story.ended(), [(0, Outcome::Dropped)]);
+    let mut story = Story::with(Version::V5, config(Overflow::DropNewest));
+    for (tag, payload) in ["a", "b", "c"].into_iter().enumerate() {
+        story.publish(QOS1, payload, tag as u64);
+    }
+    assert_eq!(story.ended(), [(2, Outcome::Dropped)]);
+    let bytes = Config { queue_bytes: 1000, ..Config::default() };
+    let mut story = Story::with(Version::V5, bytes);
+    story.publish(QOS1, &"x".repeat(5000), 1);
+    assert_eq!(
+        story.try_publish(QOS1, "y", 2),
+        Err(PublishError::Full),
+        "one oversize message, then no other"
+    );
+}
+
+#[test]
+fn only_what_was_never_encoded_can_be_cancelled() {
+    let mut story = Story::new(Version::V5);
+    let Accepted::Recorded(queued) = story.publish(QOS1, "queued", 1) else { panic!("recorded") };
+    let Accepted::Recorded(sent) = story.publish(QOS1, "sent", 2) else { panic!("recorded") };
+    assert_eq!(story.session.stage(queued), Some(Stage::Accepted));
+    assert!(story.session.cancel(queued));
+    assert!(!story.session.cancel(queued), "the ticket is stale");
+    story.open(false, &PropertiesBuf::default());
+    assert_eq!(story.told(), ["PUBLISH 1 sent"]);
+    assert!(!story.session.cancel(sent));
+    assert_eq!(story.session.stage(sent), Some(Stage::Written(1)));
+    story.cut_after(0);
+    assert!(!story.session.cancel(sent), "it was transmitted: it may have arrived");
+    assert_eq!(story.ended(), [(1, Outcome::Cancelled)]);
+}
+
+#[test]
+fn aliases_shorten_topics_and_end_with_the_connection() {
+    let config = Config { outgoing_aliases: 5, ..Config::default() };
+    let mut story = Story::with(Version::V5, config);
+    let allowed = limits(|p| {
+        p.topic_alias_maximum(3);
+    });
+    for session_present in [false, true] {
+        story.open(session_present, &allowed);
+        story.publish(QOS1, "a", 1);
+        story.publish(QoS::AtMostOnce, "b", 2);
+        story.session.poll_transmit(&mut story.out, story.now);
+        let bytes = core::mem::take(&mut story.out.bytes);
+        let mut rest = &bytes[..];
+        let mut seen = vec![];
+        while let Ok(Decoded::Packet { packet: Packet::Publish(sent), size }) =
+            decode(Version::V5, rest, 1000)
+        {
+            seen.push((sent.topic.to_string(), sent.properties.topic_alias()));
+            rest = &rest[size..];
+        }
+        let (last, first) = (seen.pop().unwrap(), seen.remove(0));
+        assert_eq!(first, ("topic".to_string(), Some(1)));
+        assert_eq!(last, (String::new(), Some(1)));
+        story.session.handle_written(bytes.len(), story.now);
+        story.session.handle_close(&Output::default(), 0);
+        story.events();
+    }
+}
+
+#[test]
+fn large_shared_payloads_are_spliced_and_lost_ones_counted() {
+    let mut story = Story::online(Version::V5);
+    let large = vec![b'x'; 100_000];
+    let message = Outgoing {
+        topic: TopicName::new("topic").unwrap(),
+        payload: Payload::Shared(&large),
+        qos: QoS::AtMostOnce,
+        retain: false,
+        properties: Properties::EMPTY,
+        drop_properties: false,
+        tag: Tag::NONE,
+    };
+    story.publish(QoS::AtMostOnce, "before", 1);
+    assert_eq!(story.session.publish(&message, story.now), Ok(Accepted::Encoded));
+    story.publish(QoS::AtMostOnce, "after", 1);
+    assert!(story.session.poll_transmit(&mut story.out, story.now));
+    assert!(story.out.bytes.len() < 200, "the payload is not copied");
+    assert_eq!(story.out.len() as u64, story.session.unwritten());
+    let whole = story.out.len();
+    assert_eq!(story.out.unwritten_qos0(0), 3);
+    assert_eq!(story.out.unwritten_qos0(30), 2);
+    assert_eq!(story.out.unwritten_qos0(whole - 1), 1);
+    assert_eq!(story.out.unwritten_qos0(whole), 0);
+}
