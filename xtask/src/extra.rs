@@ -10,6 +10,22 @@ const FUZZ: &str = "0.13.2";
 
 const SECONDS_OF_A_SMOKE_RUN: &str = "20";
 
+const MANIFESTS: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
+
+pub(crate) fn manifests(context: &Context) -> impl Iterator<Item = &'static str> {
+    MANIFESTS.into_iter().filter(|manifest| context.root.join(manifest).exists())
+}
+
+/// What `check` does for the workspace; these two take long to build.
+pub(crate) fn clippy(context: &mut Context) -> Outcome {
+    let run = |manifest| {
+        let arguments =
+            ["clippy", "--quiet", "--no-deps", "--manifest-path", manifest, "--", "-D", "warnings"];
+        process::cargo(context, &arguments)
+    };
+    manifests(context).try_for_each(run).into()
+}
+
 pub(crate) fn bench_steps(arguments: &[&str]) -> Vec<Step> {
     let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
     vec![Step::new("bench", move |context| {

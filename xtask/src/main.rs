@@ -20,8 +20,9 @@ const USAGE: &str = "\
 Usage: cargo xtask <command>
 
   check                   formatting, clippy, rustdoc, arrows between crates, version fence, house rules
-  test [--full]           install what is missing, check, all tests, bare-metal and wasm builds, the demo;
-                          --full adds more random worlds, licences, fuzzing, minimum Rust, a short benchmark
+  test [--full]           install what is missing, check, all tests, bare-metal and wasm builds, the demo,
+                          licences; --full adds more random worlds, known vulnerabilities, minimum Rust,
+                          cargo install, fuzzing, a short benchmark
   bench [arguments]       run the benchmark, arguments are handed on (try --help)
   fuzz <target> [seconds] run one fuzz target, 60 seconds unless told (needs a nightly toolchain)
 

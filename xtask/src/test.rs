@@ -40,6 +40,7 @@ pub(crate) fn full_steps() -> Vec<Step> {
     steps.push(Step::new("known vulnerabilities", vulnerabilities));
     steps.push(Step::new("minimum Rust", minimum_rust));
     steps.push(Step::new("installed command", installed_command));
+    steps.push(Step::new("clippy for bench and fuzz", extra::clippy));
     steps.push(Step::new("fuzz smoke", extra::fuzz_smoke));
     steps.push(Step::new("bench smoke", |context| extra::bench(context, &["--quick"])));
     steps
@@ -103,6 +104,9 @@ fn minimum_rust(context: &mut Context) -> Outcome {
     let Some(version) = packages.into_iter().find_map(|package| package.rust_version) else {
         return Outcome::Failed("no package states a rust-version".into());
     };
+    if is_running(context, &version) {
+        return Outcome::Done(format!("all of this ran with {version}"));
+    }
     let toolchain = format!("+{version}");
     if !process::succeeds(context, "cargo", &[&toolchain, "--version"]) {
         let install = ["toolchain", "install", &version, "--profile", "minimal"];
@@ -111,6 +115,11 @@ fn minimum_rust(context: &mut Context) -> Outcome {
         }
     }
     process::cargo(context, &[&toolchain, "check", "--quiet", "--workspace", "--all-features"]).into()
+}
+
+fn is_running(context: &Context, version: &str) -> bool {
+    let running = process::output(context, "rustc", &["--version"]).unwrap_or_default();
+    running.starts_with(&format!("rustc {version}."))
 }
 
 /// `cargo install` as a user would, with the lock file, and the command it gives.

@@ -8,6 +8,7 @@ mod lints;
 mod source;
 
 use crate::context::Context;
+use crate::extra;
 use crate::process;
 use crate::step::{Outcome, Step};
 use crate::workspace;
@@ -15,7 +16,7 @@ use crate::workspace;
 /// Quick ones first.
 pub(crate) fn steps() -> Vec<Step> {
     vec![
-        Step::new("format", |context| process::cargo(context, &["fmt", "--all", "--check"]).into()),
+        Step::new("format", |context| format(context).into()),
         Step::new("arrows", |context| match workspace::packages(context) {
             Ok(packages) => arrows::violations(&packages).into(),
             Err(why) => Outcome::Failed(why),
@@ -26,6 +27,15 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("clippy", lints::clippy),
         Step::new("rustdoc", lints::rustdoc),
     ]
+}
+
+/// The workspace, and the crates outside it.
+fn format(context: &Context) -> Result<(), String> {
+    process::cargo(context, &["fmt", "--all", "--check"])?;
+    for manifest in extra::manifests(context) {
+        process::cargo(context, &["fmt", "--manifest-path", manifest, "--check"])?;
+    }
+    Ok(())
 }
 
 fn over_sources(context: &Context, violations: impl Fn(&[source::Source]) -> Vec<String>) -> Outcome {
