@@ -46,16 +46,13 @@ impl<K: Copy> Cache<K> {
     /// The place of the answer, if it is known and of this `generation`.
     #[inline]
     pub(super) fn find(&self, hash: u64, topic: &str, identifiers: &[u32], generation: u64) -> Option<usize> {
-        let first = self.first_of_set(hash);
-        let set = self.entries.get(first..first + WAYS)?;
-        let is_it = |entry: &Entry<K>| {
-            entry.hash == hash
-                && entry.generation == generation
-                && hash::is_same(entry.topic.as_bytes(), topic.as_bytes())
-                && entry.identifiers.len() == identifiers.len()
-                && entry.identifiers.iter().eq(identifiers)
-        };
-        set.iter().position(is_it).map(|way| first + way)
+        let place = self.place_of(hash, |entry| entry.hash == hash)?;
+        let entry = &self.entries[place];
+        let is_it = entry.generation == generation
+            && hash::is_same(entry.topic.as_bytes(), topic.as_bytes())
+            && entry.identifiers.len() == identifiers.len()
+            && entry.identifiers.iter().eq(identifiers);
+        is_it.then_some(place)
     }
 
     /// The keys at a place that [`Cache::find`] gave.
@@ -69,10 +66,6 @@ impl<K: Copy> Cache<K> {
         let entry_size = topic.len() + size_of_val(identifiers) + size_of_val(keys);
         if entry_size > MAXIMUM_ENTRY_SIZE {
             return;
-        }
-        if self.size + entry_size > MAXIMUM_SIZE {
-            self.entries.fill_with(Entry::free);
-            self.size = 0;
         }
         let place = self.place_for(hash, generation);
         let entry = &mut self.entries[place];
@@ -88,16 +81,24 @@ impl<K: Copy> Cache<K> {
         entry.keys.clear();
         entry.keys.extend_from_slice(keys);
         self.size += entry.size();
+        if self.size > MAXIMUM_SIZE {
+            self.entries.fill_with(Entry::free);
+            self.size = 0;
+        }
     }
 
-    /// A place in the set of `hash`: free, or of an earlier generation, or after growing, or another topic's.
+    /// A place in the set of `hash`: the one with this hash (there is never a second), or free, or of an earlier
+    /// generation, or after growing, or another topic's.
     fn place_for(&mut self, hash: u64, generation: u64) -> usize {
-        if let Some(place) = self.free_place(hash, generation) {
+        if let Some(place) = self.place_of(hash, |entry| entry.hash == hash) {
+            return place;
+        }
+        if let Some(place) = self.place_of(hash, |entry| entry.generation != generation) {
             return place;
         }
         if self.entries.len() < MAXIMUM_ENTRIES {
             self.grow(generation);
-            if let Some(place) = self.free_place(hash, generation) {
+            if let Some(place) = self.place_of(hash, |entry| entry.generation != generation) {
                 return place;
             }
         }
@@ -105,10 +106,12 @@ impl<K: Copy> Cache<K> {
         self.first_of_set(hash) + self.turn % WAYS
     }
 
-    fn free_place(&self, hash: u64, generation: u64) -> Option<usize> {
+    /// The first place in the set of `hash` that `is_it`.
+    #[inline]
+    fn place_of(&self, hash: u64, is_it: impl Fn(&Entry<K>) -> bool) -> Option<usize> {
         let first = self.first_of_set(hash);
         let set = self.entries.get(first..first + WAYS)?;
-        set.iter().position(|entry| entry.generation != generation).map(|way| first + way)
+        set.iter().position(is_it).map(|way| first + way)
     }
 
     /// Doubles the table. Each set becomes two, so no set overflows.
@@ -118,7 +121,7 @@ impl<K: Copy> Cache<K> {
         self.entries.resize_with(length, Entry::free);
         self.size = 0;
         for entry in old.into_iter().filter(|entry| entry.generation == generation) {
-            if let Some(place) = self.free_place(entry.hash, generation) {
+            if let Some(place) = self.place_of(entry.hash, |other| other.generation != generation) {
                 self.size += entry.size();
                 self.entries[place] = entry;
             }

@@ -17,20 +17,15 @@ pub(super) fn of_edge(level: u64, parent: u32) -> u64 {
     finish(step(level, u64::from(parent)))
 }
 
-/// The unfinished hash of a text: its length, then eight bytes at a time, the last eight overlapping.
+/// The unfinished hash of a text: its length, eight bytes at a time, the last eight (which may overlap).
 #[inline]
 pub(super) fn of_bytes(bytes: &[u8]) -> u64 {
-    let mut hash = bytes.len() as u64;
+    let hash = bytes.len() as u64;
     let Some(last) = bytes.last_chunk::<8>() else {
         return step(hash, short_word(bytes));
     };
-    let mut rest = bytes;
-    while let Some((word, after)) = rest.split_first_chunk::<8>()
-        && !after.is_empty()
-    {
-        hash = step(hash, u64::from_le_bytes(*word));
-        rest = after;
-    }
+    let (words, _) = bytes.as_chunks::<8>();
+    let hash = words.iter().fold(hash, |hash, word| step(hash, u64::from_le_bytes(*word)));
     step(hash, u64::from_le_bytes(*last))
 }
 
@@ -63,14 +58,8 @@ pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
     let (Some(left_last), Some(right_last)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) else {
         return short_word(left) == short_word(right);
     };
-    let (mut left, mut right) = (left, right);
-    while let (Some((left_word, left_rest)), Some((right_word, right_rest))) =
-        (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
-    {
-        if left_word != right_word {
-            return false;
-        }
-        (left, right) = (left_rest, right_rest);
-    }
-    left_last == right_last
+    let (left_words, _) = left.as_chunks::<8>();
+    let (right_words, _) = right.as_chunks::<8>();
+    left_words.iter().zip(right_words).all(|(left_word, right_word)| left_word == right_word)
+        && left_last == right_last
 }

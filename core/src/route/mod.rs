@@ -85,8 +85,7 @@ impl<K: Copy + Ord> Router<K> {
         self.identifiers.clear();
         self.identifiers.extend(identifiers);
         if self.identifiers.len() > 1 {
-            self.identifiers.sort_unstable();
-            self.identifiers.dedup();
+            self.order_identifiers();
         }
         let hash = hash::of_message(topic.as_bytes(), &self.identifiers);
         match self.cache.find(hash, topic, &self.identifiers, self.generation) {
@@ -105,6 +104,12 @@ impl<K: Copy + Ord> Router<K> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    #[inline(never)]
+    fn order_identifiers(&mut self) {
+        self.identifiers.sort_unstable();
+        self.identifiers.dedup();
     }
 
     #[cold]

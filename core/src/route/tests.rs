@@ -214,6 +214,31 @@ fn the_cache_holds_what_is_in_use() {
     assert!(kept > 450, "{kept} of 500");
 }
 
+/// Whoever chooses topics can make hashes collide: what was asked is compared too.
+#[test]
+fn the_cache_does_not_trust_the_hash() {
+    let mut cache = super::cache::Cache::new();
+    cache.put(7, "sensor/1/temperature", &[3], 0, &[1_u32]);
+    let found = |cache: &super::cache::Cache<u32>, topic: &str, identifiers: &[u32], generation| {
+        cache.find(7, topic, identifiers, generation).map(|place| cache.keys(place).to_vec())
+    };
+    assert_eq!(found(&cache, "sensor/1/temperature", &[3], 0), Some([1].to_vec()));
+    for topic in ["", "sensor", "sensor/1/temperaturE", "sensor/2/temperature", "sensor/1/temperature/", "s"]
+    {
+        assert_eq!(found(&cache, topic, &[3], 0), None, "{topic}");
+    }
+    for identifiers in [&[][..], &[4], &[3, 4]] {
+        assert_eq!(found(&cache, "sensor/1/temperature", identifiers, 0), None, "{identifiers:?}");
+    }
+    assert_eq!(found(&cache, "sensor/1/temperature", &[3], 1), None);
+    // Any number of topics under one hash: they displace each other, and the search stays short.
+    for number in 0..5_000_u32 {
+        cache.put(7, &format!("{number}"), &[], 0, &[number]);
+        assert_eq!(found(&cache, &format!("{number}"), &[], 0), Some([number].to_vec()));
+    }
+    assert!(cache.bounds().1 < 200, "{:?}", cache.bounds());
+}
+
 #[derive(Clone, Debug)]
 enum Action {
     Insert(String, u32),
