@@ -1,7 +1,7 @@
 //! Subscriptions: what is wanted, what the broker has, and the requests between the two.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -119,14 +119,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         subscriptions.restoring = 0;
         if !session_present {
             subscriptions.wanted.values_mut().for_each(|subscription| subscription.granted = None);
-            let (gone, waiting) =
-                subscriptions.waiting.drain(..).partition(|request| request.kind == Kind::Unsubscribe);
-            subscriptions.waiting = waiting;
-            let gone: VecDeque<Request> = gone;
-            let answers = gone.iter().filter(|request| request.tag != Tag::NONE);
-            let answer =
-                |request: &Request| Event::Unsubscribed { tag: request.tag, reason: Reason::SUCCESS };
-            self.events.extend(answers.map(answer));
+            self.events.extend(subscriptions.drop_needless_unsubscribes());
         }
         let missing = |(_, subscription): &(&TopicFilter, &mut Subscription)| {
             subscription.granted.is_none() && !subscription.requested
@@ -168,7 +161,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         };
         let at = self.subscriptions.sent.iter().position(is_it);
         let at = at.ok_or(Breach::protocol("SUBACK or UNSUBACK for nothing that was asked"))?;
-        let requests = self.subscriptions.sent.swap_remove(at).requests;
+        let requests = self.subscriptions.sent.remove(at).requests;
         self.outbound.ids.remove(suback.id);
         let reasons = suback.reasons.len();
         if reasons != requests.len() && !(unsubscribed && reasons == 0) {
@@ -299,9 +292,7 @@ impl Subscriptions {
 
     /// Requests that were out are asked again, but for those that a new connection compares anyway.
     pub(super) fn link_lost(&mut self) {
-        let mut sent = core::mem::take(&mut self.sent);
-        sent.sort_by_key(|sent| core::cmp::Reverse(sent.since));
-        for request in sent.into_iter().flat_map(|sent| sent.requests.into_iter().rev()) {
+        for request in self.sent.drain(..).flat_map(|sent| sent.requests).rev() {
             self.waiting.push_front(request);
         }
         let wanted = &mut self.wanted;
@@ -320,6 +311,24 @@ impl Subscriptions {
 
     pub(super) fn is_overdue(&self, now: Instant, limit: Duration) -> bool {
         self.deadline(limit).is_some_and(|at| at <= now)
+    }
+
+    /// The broker has no session: there is nothing to unsubscribe from, unless a waiting SUBSCRIBE comes first.
+    fn drop_needless_unsubscribes(&mut self) -> Vec<Event> {
+        let mut asked = BTreeSet::new();
+        let mut answers = Vec::new();
+        self.waiting.retain(|request| {
+            if request.kind != Kind::Unsubscribe {
+                asked.insert(request.filter.clone());
+                return true;
+            }
+            let needless = !asked.contains(&request.filter);
+            if needless && request.tag != Tag::NONE {
+                answers.push(Event::Unsubscribed { tag: request.tag, reason: Reason::SUCCESS });
+            }
+            !needless
+        });
+        answers
     }
 
     fn ask(&mut self, filter: &TopicFilter, kind: Kind, tag: Tag) {

@@ -179,3 +179,17 @@ fn a_suback_with_too_few_reasons_is_a_breach() {
     story.suback(1, &[0]);
     assert!(matches!(story.cause(), Some(Cause::Breach(_))));
 }
+
+#[test]
+fn requests_keep_their_order_over_a_cut() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.subscribe("a", QoS::AtMostOnce.into(), 1);
+        story.session.unsubscribe(&filter("a"), Tag(2));
+        story.subscribe("b", QoS::AtMostOnce.into(), 3);
+        assert_eq!(story.told(), ["SUBSCRIBE a", "UNSUBSCRIBE a", "SUBSCRIBE b"]);
+        story.cut_after(0);
+        story.open(false, &PropertiesBuf::default());
+        assert_eq!(story.told(), ["SUBSCRIBE a", "UNSUBSCRIBE a", "SUBSCRIBE b"]);
+    }
+}
