@@ -95,7 +95,7 @@ pub struct Queue {
 
 /// A client session. `P` is the handle of large payloads, cheap to clone.
 ///
-/// What lives as long as the session is apart from what lives as long as one connection ([`Link`]).
+/// What lives as long as the session is apart from what lives as long as one connection (`Link`).
 #[derive(Debug)]
 pub struct Session<P> {
     config: Config,
