@@ -1,4 +1,5 @@
-//! Decoding allocates nothing. A test of its own, since the counter replaces the allocator of the whole process.
+//! Decoding allocates nothing. A test of its own, since the counter replaces the allocator of the whole
+//! process.
 
 #[path = "wire/golden.rs"]
 mod golden;

@@ -1,4 +1,5 @@
-//! What must hold of any input. The fuzz targets call it with made-up bytes; a test of `core` with the committed ones.
+//! What must hold of any input. The fuzz targets call it with made-up bytes; a test of `core` with the
+//! committed ones.
 
 use packetboat_core::topic::{self, TopicFilter, TopicName};
 use packetboat_core::wire::Version::{V5, V31, V311};
@@ -9,7 +10,8 @@ use packetboat_core::wire::{
 
 const MAXIMUM: usize = 1 << 20;
 
-/// Decoding a stream ends in a value at each packet, takes what it says it takes and misses what it says it misses.
+/// Decoding a stream ends in a value at each packet, takes what it says it takes and misses what it says it
+/// misses.
 pub fn decode(data: &[u8]) {
     for version in [V31, V311, V5] {
         let mut rest = data;
@@ -74,8 +76,8 @@ pub fn properties(data: &[u8]) {
     }
 }
 
-/// Two filters and a topic, one to a line: matching agrees with the shortest program that matches, and filters that
-/// match the same topic overlap.
+/// Two filters and a topic, one to a line: matching agrees with the shortest program that matches, and
+/// filters that match the same topic overlap.
 pub fn topic_match(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(3, '\n');

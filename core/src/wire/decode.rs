@@ -26,16 +26,16 @@ pub enum Decoded<'a> {
 
 /// Read the packet at the front of `bytes`.
 ///
-/// A packet larger than `maximum` bytes is refused as soon as its length is known, wrong types and flags as soon as
-/// the first byte is. CONNECT is read in the version it states, whatever `version` is.
+/// A packet larger than `maximum` bytes is refused as soon as its length is known, wrong types and flags as
+/// soon as the first byte is. CONNECT is read in the version it states, whatever `version` is.
 #[inline]
 pub fn decode(version: Version, bytes: &[u8], maximum: usize) -> Result<Decoded<'_>, DecodeError> {
     let Some((&first, after)) = bytes.split_first() else { return Ok(Decoded::Incomplete { missing: None }) };
     check_flags(version, first)?;
     let Some(length) = variable(after)? else { return Ok(Decoded::Incomplete { missing: None }) };
+    let kind = first >> 4;
     // 3.1.1 does not demand the shortest form, and which version a CONNECT is of is not known yet.
-    let is_connect = first >> 4 == 1;
-    if !length.minimal && version.has_properties() && !is_connect {
+    if !length.minimal && version.has_properties() && kind != 1 {
         return Err(NOT_MINIMAL);
     }
     let header = 1 + length.size;
@@ -46,46 +46,43 @@ pub fn decode(version: Version, bytes: &[u8], maximum: usize) -> Result<Decoded<
     let Some(body) = bytes.get(header..size) else {
         return Ok(Decoded::Incomplete { missing: Some(size - bytes.len()) });
     };
-    let mut reader = Reader::new(body);
-    let packet = decode_body(version, first, &mut reader)?;
-    if let Packet::Connect(Connect { version: Version::V5, .. }) = packet
-        && !length.minimal
-    {
+    let mut r = Reader::new(body);
+    // Each kind builds its result in place: a packet is large to move.
+    if kind == 3 {
+        let publish = Publish::read(version, first & 0x0f, &mut r)?;
+        return Ok(Decoded::Packet { packet: Packet::Publish(publish), size });
+    }
+    if let Some(kind) = AckKind::of_type(kind) {
+        let ack = Ack::read(version, kind, &mut r)?;
+        r.finish()?;
+        return Ok(Decoded::Packet { packet: Packet::Ack(ack), size });
+    }
+    let packet = decode_rare(version, kind, &mut r)?;
+    if !length.minimal && matches!(packet, Packet::Connect(Connect { version: Version::V5, .. })) {
         return Err(NOT_MINIMAL);
     }
-    if !reader.is_empty() {
-        return Err(DecodeError::Malformed("bytes follow the last field"));
-    }
+    r.finish()?;
     Ok(Decoded::Packet { packet, size })
 }
 
 /// The reserved flags of Table 2-2 [MQTT-2.1.3-1], and the types there are: 0 never, 15 from 5.0 on.
 #[inline]
 const fn check_flags(version: Version, first: u8) -> Result<(), DecodeError> {
-    match (first >> 4, first & 0x0f) {
-        (3, _) | (1 | 2 | 4 | 5 | 7 | 9 | 11..=14, 0) | (6 | 8 | 10, 0b0010) => Ok(()),
-        (15, 0) if version.has_properties() => Ok(()),
-        (0, _) => Err(DecodeError::Malformed("packet type 0 is reserved")),
-        (15, _) if !version.has_properties() => {
+    let (kind, flags) = (first >> 4, first & 0x0f);
+    let reserved = if matches!(kind, 6 | 8 | 10) { 0b0010 } else { 0 };
+    match kind {
+        3 => Ok(()),
+        0 => Err(DecodeError::Malformed("packet type 0 is reserved")),
+        15 if !version.has_properties() => {
             Err(DecodeError::Malformed("packet type 15 is reserved before 5.0"))
         }
-        _ => Err(DecodeError::Malformed("reserved flags of the fixed header")),
+        _ if flags != reserved => Err(DecodeError::Malformed("reserved flags of the fixed header")),
+        _ => Ok(()),
     }
 }
 
-#[inline]
-fn decode_body<'a>(version: Version, first: u8, r: &mut Reader<'a>) -> Result<Packet<'a>, DecodeError> {
-    Ok(match first >> 4 {
-        3 => Packet::Publish(Publish::read(version, first & 0x0f, r)?),
-        4 => Packet::Ack(Ack::read(version, AckKind::Puback, r)?),
-        5 => Packet::Ack(Ack::read(version, AckKind::Pubrec, r)?),
-        6 => Packet::Ack(Ack::read(version, AckKind::Pubrel, r)?),
-        7 => Packet::Ack(Ack::read(version, AckKind::Pubcomp, r)?),
-        kind => return decode_rare(version, kind, r),
-    })
-}
-
 /// The packets that are not on the hot path.
+#[inline(never)]
 fn decode_rare<'a>(version: Version, kind: u8, r: &mut Reader<'a>) -> Result<Packet<'a>, DecodeError> {
     Ok(match kind {
         1 => Packet::Connect(Connect::read(r)?),

@@ -49,7 +49,8 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
-    /// Nothing at all stands for Success without properties (3.15.2.1); anything else names the method (3.15.2.2.2).
+    /// Nothing at all stands for Success without properties (3.15.2.1); anything else names the method
+    /// (3.15.2.2.2).
     pub(super) fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         if r.is_empty() {
             return Ok(Self { reason: Reason::SUCCESS, properties: Properties::EMPTY });

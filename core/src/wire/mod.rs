@@ -1,14 +1,15 @@
 //! Bytes to packets and back, for MQTT 3.1, 3.1.1 and 5.0, both directions.
 //!
-//! There is one packet model, shaped like 5.0; a packet of 3.1.1 is the same with an empty property block. The
-//! [`Version`] is an argument of [`decode`] and [`encode`], and a field only of [`Connect`], which carries it.
-//! Packets borrow what they were decoded from: decoding allocates nothing and copies nothing.
+//! There is one packet model, shaped like 5.0; a packet of 3.1.1 is the same with an empty property block.
+//! The [`Version`] is an argument of [`decode`] and [`encode`], and a field only of [`Connect`], which
+//! carries it. Packets borrow what they were decoded from: decoding allocates nothing and copies nothing.
 //!
-//! [`decode`] is strict: what it accepts keeps every rule of the specification that can be judged from one packet
-//! alone. Rules that need the connection's state are the session's.
+//! [`decode`] is strict: what it accepts keeps every rule of the specification that can be judged from one
+//! packet alone. Rules that need the connection's state are the session's.
 //!
-//! The encoder trusts its caller in three things, which are bounded where values are made: text and binary fields are
-//! at most [`MAXIMUM_FIELD`] bytes, the packet is at most [`MAXIMUM_PACKET`] bytes, and text holds no U+0000.
+//! The encoder trusts its caller in three things, which are bounded where values are made: text and binary
+//! fields are at most [`MAXIMUM_FIELD`] bytes, the packet is at most [`MAXIMUM_PACKET`] bytes, and text holds
+//! no U+0000.
 
 mod ack;
 mod connack;

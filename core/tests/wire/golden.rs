@@ -1,5 +1,5 @@
-//! The golden vectors: packets and their bytes, written out by hand from the specifications. They drive the tests of
-//! encoding and decoding, and seed the fuzz corpus.
+//! The golden vectors: packets and their bytes, written out by hand from the specifications. They drive the
+//! tests of encoding and decoding, and seed the fuzz corpus.
 
 #![allow(clippy::expect_used)] // Test data, though not inside a test function.
 

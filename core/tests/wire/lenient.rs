@@ -63,8 +63,8 @@ fn reasons_nobody_knows_are_still_answers() {
     check(V5, b"\x90\x05\x00\x01\x00\x03\xfe", Packet::Suback(suback));
 }
 
-/// Code points that SHOULD NOT be sent and MAY be refused (1.5.4) are not: a message of somebody else's making would
-/// end the connection each time it is delivered.
+/// Code points that SHOULD NOT be sent and MAY be refused (1.5.4) are not: a message of somebody else's
+/// making would end the connection each time it is delivered.
 #[test]
 fn control_characters_are_let_through() {
     let publish = Publish {

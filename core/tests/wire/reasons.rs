@@ -1,4 +1,5 @@
-//! Reason codes against the tables of the packets (3-1, 3-4 to 3-11), which are not what the code was written from.
+//! Reason codes against the tables of the packets (3-1, 3-4 to 3-11), which are not what the code was written
+//! from.
 
 use packetboat_core::wire::{PacketType, Reason};
 

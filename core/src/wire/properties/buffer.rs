@@ -7,8 +7,8 @@ use super::super::writer::Sink;
 use super::super::{MAXIMUM_FIELD, PropertyError, QoS};
 use super::{Properties, Property};
 
-/// An owned property block. A setter replaces what it set before, but [`user_property`](Self::user_property) and
-/// [`subscription_identifier`](Self::subscription_identifier), which append.
+/// An owned property block. A setter replaces what it set before, but [`user_property`](Self::user_property)
+/// and [`subscription_identifier`](Self::subscription_identifier), which append.
 ///
 /// A block knows nothing of the packet it is for; [`Properties::parse`] tells whether it belongs there.
 #[derive(Clone, Default, Eq, Hash, PartialEq)]

@@ -1,5 +1,5 @@
-//! One typed getter for each property, by its name in the specification. Absent is `None`: the defaults are the
-//! session's to know.
+//! One typed getter for each property, by its name in the specification. Absent is `None`: the defaults are
+//! the session's to know.
 
 use core::fmt;
 
