@@ -182,6 +182,13 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.link.position - self.link.written
     }
 
+    /// Bytes of answers to the broker that [`poll_transmit`](Self::poll_transmit) has not handed out yet. A driver whose
+    /// socket is blocked stops reading when there are too many.
+    #[must_use]
+    pub fn unwritten_replies(&self) -> usize {
+        self.link.output.replies
+    }
+
     /// Bytes encoded on this connection so far: a position to wait for in [`written`](Self::written).
     #[must_use]
     pub fn position(&self) -> u64 {
