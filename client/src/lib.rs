@@ -1,1 +1,64 @@
-//! Placeholder.
+//! An MQTT client for 3.1.1 and 5.0 that does not lose a message it has accepted.
+//!
+//! ```no_run
+//! use packetboat::{Client, QoS};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::connect("mqtt://localhost:1883").await?;
+//!     let mut messages = client.subscribe("hello/#").await?;
+//!     client.publish("hello/world", "Hello!").qos(QoS::AtLeastOnce).await?;
+//!     if let Some(message) = messages.next().await {
+//!         println!("{}: {}", message.topic(), String::from_utf8_lossy(message.payload()));
+//!     }
+//!     client.disconnect().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! * [`Client`] is the handle: clone it, use it from anywhere. The client's own task reads, writes and reconnects.
+//! * [`Publish`] is a message on its way out: builder and future in one.
+//! * [`Subscriber`] is a stream of messages. Taking the next acknowledges the previous one.
+//! * [`Options`] holds every choice with its default.
+//! * [`State`] and [`Event`] tell what happens to the connection.
+//!
+//! Everything that can be awaited can be dropped at any time: a message that was accepted is sent, one that was not is
+//! not, and no received message is lost. A loop that publishes or receives much belongs in a spawned task: in the body
+//! of `#[tokio::main]` each wake-up costs several times as much.
+
+mod client;
+mod error;
+mod events;
+mod message;
+mod options;
+mod publish;
+mod receipt;
+mod server;
+mod shared;
+mod subscribe;
+mod subscriber;
+mod task;
+mod transport;
+
+pub use packetboat_core::session::{
+    Breach, Cause, Limits, PublishError as RejectReason, Queue, SessionMode, SubscribeError as SubscribeRejectReason,
+    Will,
+};
+pub use packetboat_core::topic::{TopicError, TopicFilter, TopicName};
+pub use packetboat_core::wire::{
+    Properties, PropertiesBuf, Property, PropertyError, QoS, Reason, RetainHandling, Version,
+};
+
+pub use client::Client;
+pub use error::{
+    Closed, ConnectError, ConnectStage, PublishError, Stale, SubscribeError, Undelivered, Withdrawal,
+};
+pub use events::{Connected, Disconnection, Event, Events, State};
+pub use message::Message;
+pub use options::{Jitter, Options, OptionsError, QueuePolicy, VersionChoice};
+pub use publish::{Body, Enqueue, Publish};
+pub use receipt::{Published, Receipt, Stage};
+pub use server::{Server, UrlError};
+pub use subscribe::{Subscription, ToMessages, Unsubscribe};
+pub use subscriber::{End, StreamPolicy, Subscriber};
+pub use transport::{DialError, Dialing, Io, Tcp, Transport};

@@ -1,0 +1,255 @@
+//! The handle.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use packetboat_core::session::{Limits, Queue};
+use packetboat_core::wire::{Reason, Version};
+use tokio::sync::{oneshot, watch};
+
+use crate::publish::Body;
+use crate::shared::{Flush, Handle, Key, Shared, Stream};
+use crate::task::{First, Task};
+use crate::{
+    Closed, ConnectError, Events, Options, Publish, State, StreamPolicy, SubscribeError, Subscriber, Subscription,
+    Undelivered, Unsubscribe,
+};
+
+/// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives.
+///
+/// Handles are cheap to clone and can be used from any thread. A task of the client's own does the rest; nothing has
+/// to be pumped. When the last handle is dropped, the task finishes what was accepted, for at most
+/// [`drain_timeout`](Options::drain_timeout), and disconnects; [`disconnect`](Client::disconnect) lets you wait for that.
+///
+/// ```no_run
+/// use packetboat::{Client, QoS};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::connect("mqtt://localhost").await?;
+/// let mut temperatures = client.subscribe("sensors/+/temperature").await?;
+/// client.publish("sensors/7/temperature", "21.5").qos(QoS::AtLeastOnce).await?;
+/// if let Some(message) = temperatures.next().await {
+///     println!("{}: {:?}", message.topic(), message.payload());
+/// }
+/// client.disconnect().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+impl Client {
+    /// Connects: waits for the broker's first yes, or says clearly what is wrong. Nothing is tried twice but for the
+    /// choice of a version. Once connected, the client reconnects by itself.
+    ///
+    /// To be called within a tokio runtime, on which the client's task will live.
+    pub async fn connect(options: impl Into<Options>) -> Result<Self, ConnectError> {
+        let (first, answer) = oneshot::channel();
+        let client = Self::spawn(options.into(), Some(first))?;
+        answer.await.unwrap_or(Err(ConnectError::Closed))?;
+        Ok(client)
+    }
+
+    /// Starts without waiting: what is published is queued, and connecting is tried until it succeeds.
+    ///
+    /// To be called within a tokio runtime, on which the client's task will live.
+    pub fn start(options: impl Into<Options>) -> Result<Self, ConnectError> {
+        Self::spawn(options.into(), None)
+    }
+
+    fn spawn(options: Options, first: Option<First>) -> Result<Self, ConnectError> {
+        let shared = Shared::new(options.settle()?);
+        tokio::spawn(Task::new(shared.clone(), first));
+        Ok(Self { handle: Arc::new(Handle { shared }) })
+    }
+
+    /// A message to publish. Nothing happens until it is awaited, [enqueued](Publish::enqueue) or
+    /// [tried](Publish::try_publish).
+    ///
+    /// ```no_run
+    /// # use packetboat::{Client, QoS};
+    /// # async fn example(client: Client) -> Result<(), packetboat::PublishError> {
+    /// // Returns when the broker has confirmed it.
+    /// client.publish("a/b", "payload").qos(QoS::AtLeastOnce).await?;
+    ///
+    /// // Returns when it is accepted; the receipt tells the rest.
+    /// let receipt = client.publish("a/b", vec![0; 1_000_000]).qos(QoS::ExactlyOnce).enqueue().await?;
+    /// receipt.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn publish<'a>(&'a self, topic: &'a str, payload: impl Into<Body<'a>>) -> Publish<'a> {
+        Publish::new(&self.handle.shared, topic, payload.into())
+    }
+
+    /// Subscribes to a filter and gives the stream of its messages. Several streams may have the same filter.
+    pub async fn subscribe(&self, filter: &str) -> Result<Subscriber, SubscribeError> {
+        self.subscription(filter).await
+    }
+
+    /// A subscription with options; await it to make it.
+    ///
+    /// ```no_run
+    /// # use packetboat::{Client, QoS, StreamPolicy};
+    /// # async fn example(client: Client) -> Result<(), packetboat::SubscribeError> {
+    /// let mut newest = client.subscription("sensors/#").qos(QoS::AtMostOnce).policy(StreamPolicy::DropOldest).await?;
+    /// let mut jobs = client.subscription("$share/workers/jobs").manual_ack().await?;
+    /// while let Some(job) = jobs.next().await {
+    ///     // ... work ...
+    ///     let _ = job.ack();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscription<'a>(&'a self, filter: &str) -> Subscription<'a> {
+        Subscription::new(&self.handle, filter)
+    }
+
+    /// Ends all streams on a filter and takes it back from the broker.
+    pub fn unsubscribe(&self, filter: &str) -> Unsubscribe {
+        Unsubscribe::new(&self.handle, filter)
+    }
+
+    /// The stream of everything that arrives, whatever its filter. With QoS 1 and 2 a message is acknowledged when all
+    /// streams that have it are done with it, this one included.
+    #[must_use]
+    pub fn messages(&self) -> Subscriber {
+        let capacity = self.handle.shared.settings.options.inbound_messages.into();
+        let stream = Stream::new(None, StreamPolicy::Wait, capacity);
+        let progress = stream.progress();
+        let key = self.handle.shared.lock().everything(stream);
+        Subscriber::new(self.handle.clone(), key, progress, false, capacity)
+    }
+
+    /// Waits until the socket has taken everything that was accepted so far, and what others publish meanwhile.
+    /// Acknowledgements are not waited for.
+    pub async fn flush(&self) -> Result<(), Closed> {
+        let key = {
+            let mut inner = self.handle.shared.lock();
+            let key = inner.flushes.insert(Flush { waker: None, target: None, done: false });
+            inner.settle_flushes();
+            key
+        };
+        Flushing { shared: &self.handle.shared, key }.await
+    }
+
+    /// Finishes what was accepted, for at most [`drain_timeout`](Options::drain_timeout), then says goodbye to the
+    /// broker and ends all streams. Nothing is accepted any more.
+    pub async fn disconnect(&self) -> Result<(), Undelivered> {
+        self.leave(Reason::NORMAL_DISCONNECTION).await
+    }
+
+    /// As [`disconnect`](Self::disconnect), but the broker publishes the will. 3.1.1 knows no such goodbye: there the
+    /// will is not published.
+    pub async fn disconnect_with_will(&self) -> Result<(), Undelivered> {
+        self.leave(Reason::DISCONNECT_WITH_WILL_MESSAGE).await
+    }
+
+    /// Ends a wait between attempts: now is a good time.
+    pub fn connect_now(&self) {
+        let mut inner = self.handle.shared.lock();
+        inner.connect_now = true;
+        inner.wake_task();
+    }
+
+    /// Where the client stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.handle.shared.watch.borrow().clone()
+    }
+
+    /// Where the client stands, to be watched.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.handle.shared.watch.subscribe()
+    }
+
+    /// What happens from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        let key = self.handle.shared.lock().listeners.add();
+        Events { handle: self.handle.clone(), key }
+    }
+
+    /// How much is accepted and not finished.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        self.handle.shared.lock().session.queue()
+    }
+
+    /// What the broker allows; what it last allowed while there is no connection.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        *self.handle.shared.lock().session.limits()
+    }
+
+    /// The version spoken, or last spoken, or to be tried first.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.handle.shared.lock().session.version()
+    }
+
+    /// The client identifier in use: yours, a generated one, or the broker's choice.
+    #[must_use]
+    pub fn client_id(&self) -> Arc<str> {
+        self.handle.shared.lock().client_id.clone()
+    }
+
+    async fn leave(&self, reason: Reason) -> Result<(), Undelivered> {
+        let shared = &self.handle.shared;
+        shared.lock().end(reason, shared.now() + shared.settings.options.drain_timeout);
+        poll_fn(|cx| {
+            let mut inner = shared.lock();
+            if inner.closed {
+                let messages = inner.undelivered;
+                return Poll::Ready(if messages == 0 { Ok(()) } else { Err(Undelivered { messages }) });
+            }
+            if !inner.end_waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+                inner.end_waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("client_id", &self.client_id()).field("state", &self.state()).finish()
+    }
+}
+
+struct Flushing<'a> {
+    shared: &'a Shared,
+    key: Key,
+}
+
+impl Future for Flushing<'_> {
+    type Output = Result<(), Closed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut inner = self.shared.lock();
+        let closed = inner.closed;
+        let Some(flush) = inner.flushes.get_mut(self.key) else { return Poll::Ready(Err(Closed)) };
+        if flush.done {
+            return Poll::Ready(Ok(()));
+        }
+        if closed {
+            return Poll::Ready(Err(Closed));
+        }
+        flush.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().flushes.remove(self.key);
+    }
+}

@@ -1,0 +1,322 @@
+//! What can go wrong, one type for each operation. Each says who is to blame and what to do.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use packetboat_core::session::{self, Breach};
+use packetboat_core::topic::TopicError;
+use packetboat_core::wire::{PropertiesBuf, Reason};
+
+use crate::options::OptionsError;
+use crate::{Receipt, Server};
+
+/// Why no connection came about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The options are wrong; nothing was tried.
+    Options(OptionsError),
+    /// The host name has no address.
+    UnknownHost {
+        /// Which server.
+        server: Server,
+        /// What the resolver said.
+        source: Arc<io::Error>,
+    },
+    /// The server does not take the connection.
+    Unreachable {
+        /// Which server.
+        server: Server,
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
+    /// It took too long.
+    TimedOut {
+        /// Which server.
+        server: Server,
+        /// What was being waited for.
+        stage: ConnectStage,
+        /// The limit.
+        limit: Duration,
+    },
+    /// Something answers there, but not MQTT.
+    NotMqtt {
+        /// Which server.
+        server: Server,
+        /// What it seems to be.
+        guess: &'static str,
+        /// What it did wrong.
+        breach: Breach,
+    },
+    /// The broker refused, with a reason.
+    Refused {
+        /// Which server.
+        server: Server,
+        /// Its reason; 3.1.1 return codes by their 5.0 names.
+        reason: Reason,
+        /// CONNACK properties: reason string, server reference.
+        properties: PropertiesBuf,
+    },
+    /// The connection was closed before the broker answered.
+    Lost {
+        /// Which server.
+        server: Server,
+    },
+    /// The client was disconnected, or its runtime shut down, before there was a connection.
+    Closed,
+}
+
+/// What a connection attempt was waiting for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConnectStage {
+    /// The host's address and the transport's connection.
+    Transport,
+    /// The broker's answer to CONNECT.
+    Answer,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Options(error) => error.fmt(f),
+            Self::UnknownHost { server, source } => {
+                write!(f, "the host {:?} is unknown ({source}): check its spelling and the network", server.host())
+            }
+            Self::Unreachable { server, source } => {
+                write!(f, "{server} does not take connections ({source}): check port and firewall, is the broker up?")
+            }
+            Self::TimedOut { server, stage: ConnectStage::Transport, limit } => {
+                write!(f, "{server} could not be reached within {limit:?}: check address and firewall")
+            }
+            Self::TimedOut { server, stage: ConnectStage::Answer, limit } => write!(
+                f,
+                "{server} took the connection and did not answer CONNECT within {limit:?}: is it an MQTT broker, \
+                 and does it expect TLS?"
+            ),
+            Self::NotMqtt { server, guess, breach } => {
+                write!(f, "{server} is not an MQTT broker, it seems to be {guess} ({}): check the port", breach.what)
+            }
+            Self::Refused { server, reason, properties } => {
+                write!(f, "the broker {server} refused the connection: {reason}")?;
+                reason_string(f, properties)?;
+                match *reason {
+                    Reason::BAD_USER_NAME_OR_PASSWORD | Reason::NOT_AUTHORIZED => {
+                        f.write_str("; check user name and password")
+                    }
+                    Reason::CLIENT_IDENTIFIER_NOT_VALID => f.write_str("; choose another client identifier"),
+                    Reason::UNSUPPORTED_PROTOCOL_VERSION => f.write_str("; choose another version"),
+                    _ => Ok(()),
+                }
+            }
+            Self::Lost { server } => write!(
+                f,
+                "{server} closed the connection without an answer: is it an MQTT broker, and does it expect TLS?"
+            ),
+            Self::Closed => f.write_str("the client was closed"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Options(error) => Some(error),
+            Self::UnknownHost { source, .. } | Self::Unreachable { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<OptionsError> for ConnectError {
+    fn from(error: OptionsError) -> Self {
+        Self::Options(error)
+    }
+}
+
+/// Why a publish did not end well. Each variant says what became of the message, so that nobody sends it twice.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// **Not sent.** The topic is wrong.
+    Topic(TopicError),
+    /// **Not sent.** It was never accepted. An owned payload comes back.
+    Rejected {
+        /// Why.
+        reason: session::PublishError,
+        /// The payload, if it was owned.
+        payload: Option<Bytes>,
+    },
+    /// **Not sent.** The time limit passed while it waited; it was withdrawn. An owned payload comes back if the
+    /// message had not been accepted yet.
+    TimedOut {
+        /// The payload, if it was owned and not accepted.
+        payload: Option<Bytes>,
+    },
+    /// **Not sent.** It was accepted and ended before it was transmitted.
+    Withdrawn(Withdrawal),
+    /// **Sent**, and the broker refused it.
+    Refused {
+        /// Its reason.
+        reason: Reason,
+        /// Properties of its answer.
+        properties: PropertiesBuf,
+    },
+    /// **Sent, and nobody knows yet.** The time limit passed after it was transmitted: the receipt goes on.
+    Unresolved(Receipt),
+    /// **Sent, and nobody will know.** The broker lost the session before it confirmed an exactly-once message, and
+    /// such messages are not to be sent again.
+    Uncertain,
+    /// **Perhaps sent.** The client was closed, or its runtime shut down, before the broker confirmed it.
+    Closed,
+}
+
+/// Why an accepted message was never transmitted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Withdrawal {
+    /// Its message expiry interval passed.
+    Expired,
+    /// The queue's policy dropped it.
+    Dropped,
+    /// It was cancelled.
+    Cancelled,
+    /// The broker, known only after accepting it, does not take it.
+    NotAllowed(session::PublishError),
+    /// The store could not keep it.
+    NotStored,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(error) => write!(f, "not sent: the topic is wrong: {error}"),
+            Self::Rejected { reason, .. } => write!(f, "not sent: {reason}"),
+            Self::TimedOut { .. } => f.write_str("not sent: the time limit passed while it waited"),
+            Self::Withdrawn(why) => write!(f, "not sent: {why}"),
+            Self::Refused { reason, properties } => {
+                write!(f, "the broker refused the message: {reason}")?;
+                reason_string(f, properties)
+            }
+            Self::Unresolved(_) => {
+                f.write_str("sent, but not confirmed within the time limit: await the receipt, do not send again")
+            }
+            Self::Uncertain => f.write_str("sent, but the broker lost the session before confirming: it may have arrived"),
+            Self::Closed => f.write_str("the client was closed before the message was confirmed: it may have arrived"),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Topic(error) => Some(error),
+            Self::Rejected { reason, .. } | Self::Withdrawn(Withdrawal::NotAllowed(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Withdrawal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expired => f.write_str("its expiry interval passed while it waited"),
+            Self::Dropped => f.write_str("the queue was full and its policy dropped the message"),
+            Self::Cancelled => f.write_str("it was cancelled"),
+            Self::NotAllowed(reason) => reason.fmt(f),
+            Self::NotStored => f.write_str("the store could not keep it"),
+        }
+    }
+}
+
+/// Why a subscription did not come about, or did not end as asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The filter is wrong.
+    Filter(TopicError),
+    /// The client cannot ask for it.
+    Rejected(session::SubscribeError),
+    /// The broker refused it.
+    Refused {
+        /// Its reason.
+        reason: Reason,
+        /// Properties of its answer.
+        properties: PropertiesBuf,
+    },
+    /// The client was closed, or its runtime shut down.
+    Closed,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filter(error) => write!(f, "the topic filter is wrong: {error}"),
+            Self::Rejected(error) => error.fmt(f),
+            Self::Refused { reason, properties } => {
+                write!(f, "the broker refused the request: {reason}")?;
+                reason_string(f, properties)
+            }
+            Self::Closed => f.write_str("the client was closed"),
+        }
+    }
+}
+
+impl std::error::Error for SubscribeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Filter(error) => Some(error),
+            Self::Rejected(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The client was closed, or its runtime shut down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client was closed")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// A message could not be acknowledged: the connection it came over is gone. The broker delivers it again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stale;
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection the message came over is gone: the broker delivers it again")
+    }
+}
+
+impl std::error::Error for Stale {}
+
+/// Disconnecting left something behind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Undelivered {
+    /// Messages that were accepted and not confirmed within the time limit.
+    pub messages: usize,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "disconnected before {} accepted messages were confirmed", self.messages)
+    }
+}
+
+impl std::error::Error for Undelivered {}
+
+fn reason_string(f: &mut fmt::Formatter<'_>, properties: &PropertiesBuf) -> fmt::Result {
+    match properties.as_properties().reason_string() {
+        Some(text) => write!(f, " ({text:?})"),
+        None => Ok(()),
+    }
+}

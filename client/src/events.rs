@@ -1,0 +1,231 @@
+//! What happens to the connection: a state to look at, and a stream of events.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_core::Stream;
+use packetboat_core::session::{Cause, Limits};
+use packetboat_core::topic::TopicFilter;
+use packetboat_core::wire::{Reason, Version};
+
+use crate::shared::{Handle, Key};
+use crate::{ConnectError, Server};
+
+/// Where the client stands. Watch it with [`Client::watch`](crate::Client::watch).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum State {
+    /// Trying to reach a server.
+    #[default]
+    Connecting,
+    /// Online.
+    Connected(Connected),
+    /// Not connected; the next attempt comes later.
+    Waiting {
+        /// Why the last connection or attempt ended.
+        cause: Disconnection,
+        /// How long until the next attempt, counted from when this was said.
+        retry_in: Duration,
+    },
+    /// Disconnected for good.
+    Closed,
+}
+
+impl State {
+    /// Is there a connection?
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected(_))
+    }
+}
+
+/// What the broker said when it accepted the connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Connected {
+    /// Which server.
+    pub server: Server,
+    /// The version spoken.
+    pub version: Version,
+    /// The broker had kept the session.
+    pub session_present: bool,
+    /// What the broker allows.
+    pub limits: Limits,
+    /// The client identifier in use, the broker's choice included.
+    pub client_id: Arc<str>,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub enum Disconnection {
+    /// A connection ended.
+    Ended(Cause),
+    /// An attempt failed.
+    Failed(ConnectError),
+}
+
+impl fmt::Display for Disconnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Ended(Cause::Requested) => f.write_str("disconnected as requested"),
+            Self::Ended(Cause::Lost) => f.write_str("the connection was lost"),
+            Self::Ended(Cause::Refused { reason, .. }) => write!(f, "the broker refused the connection: {reason}"),
+            Self::Ended(Cause::ByBroker { reason, .. }) => {
+                write!(f, "the broker closed the connection: {reason}")
+            }
+            Self::Ended(Cause::Breach(breach)) => write!(f, "the broker broke the protocol: {}", breach.what),
+            Self::Ended(Cause::Silent) => f.write_str("the broker fell silent"),
+            Self::Ended(Cause::StoreFailed) => f.write_str("the store failed"),
+            Self::Ended(Cause::NotAcknowledged) => f.write_str("the broker owed an acknowledgement for too long"),
+        }
+    }
+}
+
+/// Something that happened. Received through [`Client::events`](crate::Client::events).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// An attempt begins.
+    Connecting(Server),
+    /// The broker accepted the connection.
+    Connected(Connected),
+    /// The connection ended, or an attempt failed.
+    Disconnected {
+        /// Why.
+        cause: Disconnection,
+        /// QoS 0 messages that had been reported as sent and did not reach the socket.
+        lost_qos0: usize,
+        /// When the next attempt comes, counted from now; `None`: never.
+        retry_in: Option<Duration>,
+    },
+    /// A subscription could not be restored after a reconnect; its streams end.
+    SubscriptionLost {
+        /// Which.
+        filter: TopicFilter,
+        /// What the broker said.
+        reason: Reason,
+    },
+    /// All subscriptions stand again after a reconnect.
+    SubscriptionsRestored,
+    /// A stream that nobody takes from is full, and reading had to go on: its QoS 0 messages are dropped until
+    /// somebody takes from it. `None` stands for [`Client::messages`](crate::Client::messages).
+    Stalled(Option<TopicFilter>),
+    /// A stream dropped so many messages since the last such event.
+    Dropped {
+        /// Which; `None` stands for [`Client::messages`](crate::Client::messages).
+        filter: Option<TopicFilter>,
+        /// How many.
+        messages: u64,
+    },
+    /// So many messages belonged to no stream. They were acknowledged.
+    Unclaimed(u64),
+    /// A message larger than what is accepted was skipped and acknowledged (3.1.1).
+    Oversize {
+        /// Its topic.
+        topic: String,
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The retry limit is reached: the client is closed.
+    GaveUp,
+    /// This stream of events was not read in time and so many events are missing here.
+    Missed(u64),
+}
+
+/// The stream of [`Event`]s of a client, from the moment it was asked for. It ends when the client is closed.
+///
+/// It holds at most 256 events that were not taken; then the oldest give way and are counted.
+pub struct Events {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) key: Key,
+}
+
+impl Events {
+    /// The next event; `None` when the client is closed.
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut inner = self.handle.shared.lock();
+        let closed = inner.closed;
+        inner.listeners.poll(self.key, closed, cx)
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll(cx)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.handle.shared.lock().listeners.slab.remove(self.key);
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}
+
+const KEPT_EVENTS: usize = 256;
+
+/// Those who listen to events.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    slab: crate::shared::Slab<Listener>,
+}
+
+#[derive(Debug, Default)]
+struct Listener {
+    queue: VecDeque<Event>,
+    missed: u64,
+    waker: Option<Waker>,
+}
+
+impl Listeners {
+    pub(crate) fn add(&mut self) -> Key {
+        self.slab.insert(Listener::default())
+    }
+
+    pub(crate) fn tell(&mut self, event: &Event, wake: &mut Vec<Waker>) {
+        for listener in self.slab.values_mut() {
+            if listener.queue.len() == KEPT_EVENTS {
+                listener.queue.pop_front();
+                listener.missed += 1;
+            }
+            listener.queue.push_back(event.clone());
+            wake.extend(listener.waker.take());
+        }
+    }
+
+    pub(crate) fn wake_all(&mut self, wake: &mut Vec<Waker>) {
+        wake.extend(self.slab.values_mut().filter_map(|listener| listener.waker.take()));
+    }
+
+    fn poll(&mut self, key: Key, closed: bool, cx: &Context<'_>) -> Poll<Option<Event>> {
+        let Some(listener) = self.slab.get_mut(key) else { return Poll::Ready(None) };
+        if listener.missed > 0 {
+            return Poll::Ready(Some(Event::Missed(std::mem::take(&mut listener.missed))));
+        }
+        match listener.queue.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if closed => Poll::Ready(None),
+            None => {
+                listener.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,563 @@
+//! What a user decides before connecting. All defaults of the client are in [`Options::new`] and nowhere else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use packetboat_core::session::{Config, ConnectOptions, Overflow, SessionMode, Will};
+use packetboat_core::topic::{TopicError, TopicName};
+use packetboat_core::wire::{PropertiesBuf, QoS, Version};
+
+use crate::server::{Url, UrlError};
+use crate::{Server, Tcp, Transport};
+
+/// Which version of MQTT to speak.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum VersionChoice {
+    /// 5.0, and 3.1.1 with a broker that does not know 5.0. The first accepted version stays.
+    #[default]
+    Auto,
+    /// 5.0 only.
+    V5,
+    /// 3.1.1 only.
+    V311,
+    /// 3.1 only: 3.1.1 under its old name (`MQIsdp`).
+    V31,
+}
+
+/// What a publish does when the queue is full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum QueuePolicy {
+    /// It waits for room ([`try_publish`](crate::Publish::try_publish) fails).
+    #[default]
+    Wait,
+    /// The oldest queued message makes room; its receipt fails.
+    DropOldest,
+    /// The new message is dropped; its receipt fails.
+    DropNewest,
+}
+
+/// How to wait between attempts to connect. The values are upper bounds where jitter is random.
+pub use packetboat_core::backoff::Jitter;
+
+/// Everything that can be decided about a client. Each method documents its default.
+///
+/// ```
+/// use std::time::Duration;
+/// use packetboat::Options;
+///
+/// let options = Options::new("mqtt://user:secret@localhost:1883")
+///     .client_id("thermometer")
+///     .keep_alive(Duration::from_secs(30));
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) server: Result<Server, UrlError>,
+    pub(crate) more_servers: Vec<Result<Server, UrlError>>,
+    pub(crate) version: VersionChoice,
+    pub(crate) client_id: Option<String>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) will: Option<Will>,
+    pub(crate) keep_alive: Duration,
+    pub(crate) session: SessionMode,
+    pub(crate) properties: PropertiesBuf,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) acknowledgement_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) window: u16,
+    pub(crate) maximum_qos: QoS,
+    pub(crate) queue_messages: usize,
+    pub(crate) queue_bytes: usize,
+    pub(crate) queue_policy: QueuePolicy,
+    pub(crate) queue_qos0_offline: bool,
+    pub(crate) resend_unresolved: bool,
+    pub(crate) outgoing_aliases: u16,
+    pub(crate) inbound_messages: u16,
+    pub(crate) inbound_bytes: usize,
+    pub(crate) maximum_packet_size: u32,
+    pub(crate) topic_alias_maximum: u16,
+    pub(crate) backoff: (Duration, Duration),
+    pub(crate) jitter: Jitter,
+    pub(crate) stable_after: Duration,
+    pub(crate) retry_limit: Option<u32>,
+    pub(crate) transport: Arc<dyn Transport>,
+}
+
+impl Options {
+    /// Options for a server, `mqtt://[user[:password]@]host[:port]`. Port 1883 unless given. A wrong URL is reported
+    /// by [`Client::connect`](crate::Client::connect) and [`Client::start`](crate::Client::start).
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        let url = url.parse::<Url>();
+        let (username, password) = match &url {
+            Ok(url) => (url.username.clone(), url.password.clone()),
+            Err(_) => (None, None),
+        };
+        Self { username, password, ..Self::of(url.map(|url| url.server)) }
+    }
+
+    /// Options for a server that is known by host and port.
+    #[must_use]
+    pub fn for_server(server: Server) -> Self {
+        Self::of(Ok(server))
+    }
+
+    fn of(server: Result<Server, UrlError>) -> Self {
+        Self {
+            server,
+            more_servers: Vec::new(),
+            version: VersionChoice::Auto,
+            client_id: None,
+            username: None,
+            password: None,
+            will: None,
+            keep_alive: Duration::from_secs(60),
+            session: SessionMode::UntilDisconnect,
+            properties: PropertiesBuf::new(),
+            connect_timeout: Duration::from_secs(10),
+            acknowledgement_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(5),
+            window: 1024,
+            maximum_qos: QoS::ExactlyOnce,
+            queue_messages: 1000,
+            queue_bytes: 16 * 1024 * 1024,
+            queue_policy: QueuePolicy::Wait,
+            queue_qos0_offline: true,
+            resend_unresolved: true,
+            outgoing_aliases: 0,
+            inbound_messages: 1024,
+            inbound_bytes: 16 * 1024 * 1024,
+            maximum_packet_size: 256 * 1024 * 1024,
+            topic_alias_maximum: 16,
+            backoff: (Duration::from_secs(1), Duration::from_secs(120)),
+            jitter: Jitter::Full,
+            stable_after: Duration::from_secs(30),
+            retry_limit: None,
+            transport: Arc::new(Tcp),
+        }
+    }
+
+    /// A further server, tried when the ones before fail. Default: none. User and password of the first URL count.
+    #[must_use]
+    pub fn or_server(mut self, url: &str) -> Self {
+        self.more_servers.push(url.parse::<Url>().map(|url| url.server));
+        self
+    }
+
+    /// The version to speak. Default: [`VersionChoice::Auto`].
+    #[must_use]
+    pub fn version(mut self, version: VersionChoice) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The client identifier. Default: `pb-` and 16 random characters. Empty lets the broker choose, for a
+    /// [`Clean`](SessionMode::Clean) session. Some brokers of 3.1.1 take no more than 23 bytes.
+    #[must_use]
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = Some(client_id.into());
+        self
+    }
+
+    /// User name. Default: the URL's, or none.
+    #[must_use]
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// Password, binary. Default: the URL's, or none.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The message the broker publishes when the client is lost. Default: none.
+    #[must_use]
+    pub fn will(mut self, will: Will) -> Self {
+        self.will = Some(will);
+        self
+    }
+
+    /// After so much silence the link is probed; zero turns it off. Default: 60 s. Whole seconds, at most 65,535.
+    #[must_use]
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.keep_alive = interval;
+        self
+    }
+
+    /// What the broker keeps over a cut. Default: [`SessionMode::UntilDisconnect`].
+    #[must_use]
+    pub fn session(mut self, session: SessionMode) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// Further CONNECT properties, user properties for example. Default: none. 3.1.1 leaves them out.
+    #[must_use]
+    pub fn properties(mut self, properties: PropertiesBuf) -> Self {
+        self.properties = properties;
+        self
+    }
+
+    /// Limit for one attempt, from the name's resolution to the broker's answer. Default: 10 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// An acknowledgement of the broker missing for so long declares the link dead. Default: 60 s.
+    #[must_use]
+    pub fn acknowledgement_timeout(mut self, limit: Duration) -> Self {
+        self.acknowledgement_timeout = limit;
+        self
+    }
+
+    /// How long a disconnect waits for what was accepted. Default: 5 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.drain_timeout = limit;
+        self
+    }
+
+    /// QoS 1 and 2 messages on the way to the broker at once; the broker may allow fewer. Default: 1,024.
+    #[must_use]
+    pub fn window(mut self, messages: u16) -> Self {
+        self.window = messages.max(1);
+        self
+    }
+
+    /// Messages above this QoS are sent at this QoS. Default: 2.
+    #[must_use]
+    pub fn maximum_qos(mut self, qos: QoS) -> Self {
+        self.maximum_qos = qos;
+        self
+    }
+
+    /// Bounds of what is accepted and waits for connection, window or socket. Default: 1,000 messages, 16 MiB. One
+    /// message larger than the bound in bytes is taken when nothing else waits.
+    #[must_use]
+    pub fn queue(mut self, messages: usize, bytes: usize) -> Self {
+        (self.queue_messages, self.queue_bytes) = (messages.max(1), bytes);
+        self
+    }
+
+    /// What a publish does when the queue is full. Default: [`QueuePolicy::Wait`].
+    #[must_use]
+    pub fn queue_policy(mut self, policy: QueuePolicy) -> Self {
+        self.queue_policy = policy;
+        self
+    }
+
+    /// Keep QoS 0 messages while offline (true), or drop them at once. Default: true.
+    #[must_use]
+    pub fn queue_qos0_offline(mut self, keep: bool) -> Self {
+        self.queue_qos0_offline = keep;
+        self
+    }
+
+    /// When the broker lost the session, exactly-once messages without a confirmation are sent again and flagged
+    /// [`possible_duplicate`](crate::Published::possible_duplicate) (true), or end as
+    /// [`PublishError::Uncertain`](crate::PublishError::Uncertain) (false). Default: true.
+    #[must_use]
+    pub fn resend_unresolved(mut self, resend: bool) -> Self {
+        self.resend_unresolved = resend;
+        self
+    }
+
+    /// Topic aliases used for outgoing messages, at most. Default: 0.
+    #[must_use]
+    pub fn outgoing_aliases(mut self, maximum: u16) -> Self {
+        self.outgoing_aliases = maximum;
+        self
+    }
+
+    /// Bounds of what has arrived and was not taken: QoS 1 and 2 messages unacknowledged at once (announced to a
+    /// broker of 5.0), QoS 0 messages in one stream, and bytes of all streams. Default: 1,024 messages, 16 MiB.
+    #[must_use]
+    pub fn inbound(mut self, messages: u16, bytes: usize) -> Self {
+        (self.inbound_messages, self.inbound_bytes) = (messages.max(1), bytes.max(1));
+        self
+    }
+
+    /// Largest packet accepted, in bytes. Default: 256 MiB; memory grows only by what is received.
+    #[must_use]
+    pub fn maximum_packet_size(mut self, bytes: u32) -> Self {
+        self.maximum_packet_size = bytes.max(16);
+        self
+    }
+
+    /// Topic aliases the broker may use. Default: 16.
+    #[must_use]
+    pub fn topic_alias_maximum(mut self, maximum: u16) -> Self {
+        self.topic_alias_maximum = maximum;
+        self
+    }
+
+    /// Shortest and longest wait between attempts; each wait doubles the one before. Default: 1 s and 120 s.
+    #[must_use]
+    pub fn backoff(mut self, minimum: Duration, maximum: Duration) -> Self {
+        self.backoff = (minimum, maximum.max(minimum));
+        self
+    }
+
+    /// How waits are made random. Default: [`Jitter::Full`].
+    #[must_use]
+    pub fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// A connection that stood so long starts the backoff anew. Default: 30 s.
+    #[must_use]
+    pub fn stable_after(mut self, time: Duration) -> Self {
+        self.stable_after = time;
+        self
+    }
+
+    /// Retries after a first attempt, across servers, before the client gives up. Default: no limit.
+    #[must_use]
+    pub fn retry_limit(mut self, retries: u32) -> Self {
+        self.retry_limit = Some(retries);
+        self
+    }
+
+    /// The way to the server. Default: [`Tcp`].
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
+    /// What the session needs to know for its whole life.
+    pub(crate) fn config(&self) -> Config {
+        let fixed_version = match self.version {
+            VersionChoice::Auto => None,
+            VersionChoice::V5 => Some(Version::V5),
+            VersionChoice::V311 => Some(Version::V311),
+            VersionChoice::V31 => Some(Version::V31),
+        };
+        Config {
+            window: self.window,
+            queue_messages: self.queue_messages,
+            queue_bytes: self.queue_bytes,
+            overflow: match self.queue_policy {
+                QueuePolicy::Wait => Overflow::Refuse,
+                QueuePolicy::DropOldest => Overflow::DropOldest,
+                QueuePolicy::DropNewest => Overflow::DropNewest,
+            },
+            queue_qos0_offline: self.queue_qos0_offline,
+            acknowledgement_timeout: self.acknowledgement_timeout,
+            outgoing_aliases: self.outgoing_aliases,
+            maximum_qos: self.maximum_qos,
+            durable: false,
+            fixed_version,
+            resend_unresolved: self.resend_unresolved,
+        }
+    }
+
+    /// Checks what types cannot, and splits off what CONNECT says.
+    pub(crate) fn settle(self) -> Result<Settings, OptionsError> {
+        let mut servers = vec![self.server.clone().map_err(OptionsError::Url)?];
+        for server in &self.more_servers {
+            servers.push(server.clone().map_err(OptionsError::Url)?);
+        }
+        let client_id = match (&self.client_id, self.session) {
+            (None, SessionMode::Persistent { .. }) => return Err(OptionsError::PersistentWithoutClientId),
+            (Some(id), SessionMode::Persistent { .. }) if id.is_empty() => {
+                return Err(OptionsError::PersistentWithoutClientId);
+            }
+            (Some(id), SessionMode::UntilDisconnect) if id.is_empty() => return Err(OptionsError::EmptyClientId),
+            (Some(id), _) => id.clone(),
+            (None, _) => generated_client_id(),
+        };
+        check_text("client identifier", &client_id)?;
+        check_text("user name", self.username.as_deref().unwrap_or_default())?;
+        if self.password.as_ref().is_some_and(|password| password.len() > usize::from(u16::MAX)) {
+            return Err(OptionsError::TooLong("password"));
+        }
+        if self.password.is_some() && self.username.is_none() && matches!(self.version, VersionChoice::V311 | VersionChoice::V31) {
+            return Err(OptionsError::PasswordWithoutUsername);
+        }
+        if let Some(will) = &self.will {
+            TopicName::new(&will.topic).map_err(OptionsError::WillTopic)?;
+            if will.payload.len() > usize::from(u16::MAX) {
+                return Err(OptionsError::TooLong("will payload"));
+            }
+        }
+        let seconds = self.keep_alive.as_secs() + u64::from(self.keep_alive.subsec_nanos() > 0);
+        let connect = ConnectOptions {
+            version: self.config().fixed_version.unwrap_or(Version::V5),
+            client_id,
+            keep_alive: u16::try_from(seconds).unwrap_or(u16::MAX),
+            session: self.session,
+            username: self.username.clone(),
+            password: self.password.clone(),
+            will: self.will.clone(),
+            receive_maximum: self.inbound_messages,
+            maximum_packet_size: self.maximum_packet_size,
+            topic_alias_maximum: self.topic_alias_maximum,
+            properties: self.properties.clone(),
+        };
+        Ok(Settings { servers, connect, options: self })
+    }
+}
+
+/// Options found to be right.
+pub(crate) struct Settings {
+    /// At least one.
+    pub(crate) servers: Vec<Server>,
+    pub(crate) connect: ConnectOptions,
+    pub(crate) options: Options,
+}
+
+/// What is wrong with the options.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// The server's URL is wrong.
+    Url(UrlError),
+    /// A persistent session needs a client identifier of your choice, or nobody finds it again.
+    PersistentWithoutClientId,
+    /// An empty client identifier is for clean sessions only [MQTT-3.1.3-7].
+    EmptyClientId,
+    /// The will's topic is wrong.
+    WillTopic(TopicError),
+    /// This field is longer than 65,535 bytes.
+    TooLong(&'static str),
+    /// This field contains U+0000.
+    NullCharacter(&'static str),
+    /// 3.1.1 knows no password without a user name [MQTT-3.1.2-22].
+    PasswordWithoutUsername,
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::PersistentWithoutClientId => {
+                f.write_str("a persistent session needs a client identifier of your choice: set client_id")
+            }
+            Self::EmptyClientId => f.write_str(
+                "an empty client identifier is for clean sessions only: choose one, or set session to Clean",
+            ),
+            Self::WillTopic(error) => write!(f, "the will's topic is wrong: {error}"),
+            Self::TooLong(what) => write!(f, "the {what} is longer than 65,535 bytes"),
+            Self::NullCharacter(what) => write!(f, "the {what} contains the character U+0000"),
+            Self::PasswordWithoutUsername => {
+                f.write_str("MQTT 3.1.1 knows no password without a user name: set username")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OptionsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Url(error) => Some(error),
+            Self::WillTopic(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Options {
+    fn from(url: &str) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<String> for Options {
+    fn from(url: String) -> Self {
+        Self::new(&url)
+    }
+}
+
+impl From<&String> for Options {
+    fn from(url: &String) -> Self {
+        Self::new(url)
+    }
+}
+
+/// Secrets stay out.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("server", &self.server)
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("session", &self.session)
+            .field("keep_alive", &self.keep_alive)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_text(what: &'static str, text: &str) -> Result<(), OptionsError> {
+    if text.len() > usize::from(u16::MAX) {
+        return Err(OptionsError::TooLong(what));
+    }
+    if text.contains('\0') {
+        return Err(OptionsError::NullCharacter(what));
+    }
+    Ok(())
+}
+
+/// `pb-` and 16 characters that every broker must take [MQTT-3.1.3-5].
+fn generated_client_id() -> String {
+    const CHARACTERS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut rng = packetboat_core::rng::Rng::new(seed());
+    let mut random = || usize::try_from(rng.below(62)).map_or('0', |at| char::from(CHARACTERS[at]));
+    std::iter::once("pb-".to_owned()).chain((0..16).map(|_| random().to_string())).collect()
+}
+
+/// A number that differs between clients, processes and machines: the standard library keys its hash maps from the
+/// operating system's randomness.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_client_ids_differ_and_suit_every_broker() {
+        let (one, other) = (generated_client_id(), generated_client_id());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 19);
+        assert!(one.starts_with("pb-") && one[3..].bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+
+    #[test]
+    fn options_that_cannot_work_are_refused() {
+        let persistent = SessionMode::Persistent { expiry: Duration::from_secs(60) };
+        let error = |options: Options| options.settle().err().unwrap();
+        let options = || Options::new("mqtt://host");
+        assert_eq!(error(options().session(persistent)), OptionsError::PersistentWithoutClientId);
+        assert_eq!(error(options().client_id("")), OptionsError::EmptyClientId);
+        assert_eq!(error(options().client_id("a\0")), OptionsError::NullCharacter("client identifier"));
+        assert_eq!(error(options().username("a".repeat(65_536))), OptionsError::TooLong("user name"));
+        let fixed = options().version(VersionChoice::V311).password("secret");
+        assert_eq!(error(fixed), OptionsError::PasswordWithoutUsername);
+        let will = Will {
+            topic: "a/#".into(),
+            payload: Vec::new(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: PropertiesBuf::new(),
+        };
+        assert_eq!(error(options().will(will)), OptionsError::WillTopic(TopicError::WildcardInName));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let options = Options::new("mqtt://user:secret@host");
+        assert!(!format!("{options:?}").contains("secret"), "{options:?}");
+    }
+}

@@ -1,0 +1,384 @@
+//! Publishing: a builder that is the future itself.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use packetboat_core::session::{self, Outgoing, Payload, Tag};
+use packetboat_core::time::Instant;
+use packetboat_core::topic::{TopicError, TopicName};
+use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
+
+use crate::receipt::{self, Receipt};
+use crate::shared::{Accepted, Key, Limit, Locked, Shared};
+use crate::{Published, PublishError};
+
+/// The application bytes of a message: borrowed, or owned and never copied if they are large.
+#[derive(Clone, Debug)]
+pub enum Body<'a> {
+    /// Bytes of the caller's. Copied only if the message must be kept.
+    Borrowed(&'a [u8]),
+    /// A handle that is cheap to clone.
+    Owned(Bytes),
+}
+
+/// A message on its way out; made by [`Client::publish`](crate::Client::publish). Awaiting it sends the message and
+/// waits until it is delivered:
+///
+/// * QoS 1 and 2: until the broker has confirmed it, over as many connections as that takes;
+/// * QoS 0: until it is encoded for a live connection. Bytes that are lost with that connection are counted in
+///   [`Event::Disconnected`](crate::Event::Disconnected); [`Client::flush`](crate::Client::flush) waits for the socket.
+///
+/// Dropped before it was accepted, it is not sent. Dropped later, only the result is forgotten.
+#[must_use = "a message is sent when it is awaited, enqueued or tried"]
+pub struct Publish<'a> {
+    shared: &'a Arc<Shared>,
+    topic: Result<TopicName<'a>, TopicError>,
+    body: Body<'a>,
+    qos: QoS,
+    retain: bool,
+    properties: PropertiesBuf,
+    drop_properties: bool,
+    timeout: Option<Duration>,
+    until: Option<Instant>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    New,
+    /// In line for room.
+    Waiting(Key),
+    /// The end comes in this slot.
+    Accepted(Key),
+    Done,
+}
+
+impl<'a> Publish<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>, topic: &'a str, body: Body<'a>) -> Self {
+        Self {
+            shared,
+            topic: TopicName::new(topic),
+            body,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: PropertiesBuf::new(),
+            drop_properties: false,
+            timeout: None,
+            until: None,
+            stage: Stage::New,
+        }
+    }
+
+    /// The delivery guarantee. Default: QoS 0, at most once.
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// Keep it as the topic's retained message. Default: false.
+    pub fn retain(mut self, retain: bool) -> Self {
+        self.retain = retain;
+        self
+    }
+
+    /// All PUBLISH properties at once (5.0). Topic alias and subscription identifier are not yours to set; they are
+    /// taken out. Default: none.
+    pub fn properties(mut self, mut properties: PropertiesBuf) -> Self {
+        use packetboat_core::wire::Property;
+        properties.remove(Property::TopicAlias).remove(Property::SubscriptionIdentifier);
+        self.properties = properties;
+        self
+    }
+
+    /// The message is worth nothing after so many seconds: it is not sent then, and the broker drops it (5.0).
+    pub fn message_expiry(mut self, seconds: u32) -> Self {
+        self.properties.message_expiry_interval(seconds);
+        self
+    }
+
+    /// Send it without its properties if the broker speaks 3.1.1, instead of failing.
+    pub fn drop_properties(mut self, allowed: bool) -> Self {
+        self.drop_properties = allowed;
+        self
+    }
+
+    /// Wait no longer than this. A message that was not transmitted by then is withdrawn
+    /// ([`PublishError::TimedOut`]); for any other the receipt comes back ([`PublishError::Unresolved`]).
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Wait only until the message is accepted; its delivery is the receipt's to tell.
+    pub fn enqueue(self) -> Enqueue<'a> {
+        Enqueue(self)
+    }
+
+    /// Hand the message over if there is room for it now. Never waits.
+    pub fn try_publish(mut self) -> Result<Receipt, PublishError> {
+        match self.poll_accept(None) {
+            Poll::Ready(accepted) => Ok(self.receipt(accepted?)),
+            Poll::Pending => Err(self.rejected(session::PublishError::Full)),
+        }
+    }
+
+    /// Give the message to the session, in turn. Without a waker there is no waiting.
+    #[inline]
+    fn poll_accept(&mut self, waker: Option<&Waker>) -> Poll<Result<Accepted, PublishError>> {
+        let topic = match self.topic {
+            Ok(topic) => topic,
+            Err(error) => return Poll::Ready(Err(PublishError::Topic(error))),
+        };
+        let mut inner = self.shared.lock();
+        let may_try = match (self.stage, waker) {
+            (Stage::Waiting(key), Some(waker)) => inner.room.poll(key, waker) || inner.is_over(),
+            _ => inner.is_open(self.qos) || inner.is_over(),
+        };
+        let tried = if may_try {
+            inner.publish(Outgoing {
+                topic,
+                payload: match &self.body {
+                    Body::Borrowed(bytes) => Payload::Borrowed(bytes),
+                    Body::Owned(bytes) => Payload::Shared(bytes),
+                },
+                qos: self.qos,
+                retain: self.retain,
+                properties: self.properties.as_properties(),
+                drop_properties: self.drop_properties,
+                tag: Tag::NONE,
+            })
+        } else {
+            Err(session::PublishError::Full)
+        };
+        match (tried, waker) {
+            (Ok(accepted), _) => {
+                Self::leave_line(&mut self.stage, &mut inner);
+                Poll::Ready(Ok(accepted))
+            }
+            (Err(session::PublishError::Full), Some(waker)) => {
+                let (stage, until) = (&mut self.stage, &mut self.until);
+                if Self::wait(stage, until, self.timeout, may_try, &mut inner, self.shared, waker) {
+                    return Poll::Pending;
+                }
+                Self::leave_line(&mut self.stage, &mut inner);
+                drop(inner);
+                Poll::Ready(Err(PublishError::TimedOut { payload: self.owned() }))
+            }
+            (Err(session::PublishError::Full), None) => Poll::Pending,
+            (Err(reason), _) => {
+                Self::leave_line(&mut self.stage, &mut inner);
+                drop(inner);
+                Poll::Ready(Err(self.rejected(reason)))
+            }
+        }
+    }
+
+    /// Stand in line. False: the time is up.
+    fn wait(
+        stage: &mut Stage,
+        until: &mut Option<Instant>,
+        timeout: Option<Duration>,
+        tried: bool,
+        inner: &mut Locked<'_>,
+        shared: &Shared,
+        waker: &Waker,
+    ) -> bool {
+        match *stage {
+            Stage::Waiting(key) if tried => inner.room.again(key, waker),
+            Stage::Waiting(_) => {}
+            _ => {
+                let key = inner.room.wait(waker);
+                *stage = Stage::Waiting(key);
+                *until = timeout.map(|timeout| shared.now() + timeout);
+                if let Some(until) = *until {
+                    inner.limit(until, Limit::Room(key));
+                }
+                inner.wake_task();
+            }
+        }
+        until.is_none_or(|until| shared.now() < until)
+    }
+
+    #[inline]
+    fn leave_line(stage: &mut Stage, inner: &mut Locked<'_>) {
+        if let Stage::Waiting(key) = *stage {
+            inner.room.leave(key);
+            inner.grant_room();
+        }
+        *stage = Stage::Done;
+    }
+
+    fn poll_end(&mut self, key: Key, cx: &Context<'_>) -> Poll<Result<Published, PublishError>> {
+        let mut inner = self.shared.lock();
+        if let Some(outcome) = inner.outcome(key, cx.waker()) {
+            self.stage = Stage::Done;
+            return Poll::Ready(receipt::result_of(outcome));
+        }
+        if inner.closed {
+            return Poll::Ready(Err(PublishError::Closed));
+        }
+        match (self.until, self.timeout) {
+            (None, Some(timeout)) => {
+                let until = self.shared.now() + timeout;
+                self.until = Some(until);
+                inner.limit(until, Limit::Receipt(key));
+            }
+            (Some(until), _) if self.shared.now() >= until => {
+                let ticket = inner.receipts.get(key).and_then(|pending| pending.ticket);
+                self.stage = Stage::Done;
+                let withdrawn = ticket.is_some_and(|ticket| inner.cancel(ticket));
+                if withdrawn {
+                    inner.receipts.remove(key);
+                    return Poll::Ready(Err(PublishError::TimedOut { payload: None }));
+                }
+                drop(inner);
+                let receipt = Receipt::new(self.shared.clone(), key);
+                return Poll::Ready(Err(PublishError::Unresolved(receipt)));
+            }
+            _ => {}
+        }
+        Poll::Pending
+    }
+
+    fn receipt(&self, accepted: Accepted) -> Receipt {
+        match accepted {
+            Accepted::Sent => Receipt::done(self.shared.clone()),
+            Accepted::Pending(key) => Receipt::new(self.shared.clone(), key),
+        }
+    }
+
+    fn owned(&mut self) -> Option<Bytes> {
+        match std::mem::replace(&mut self.body, Body::Borrowed(&[])) {
+            Body::Owned(bytes) => Some(bytes),
+            Body::Borrowed(_) => None,
+        }
+    }
+
+    #[cold]
+    fn rejected(&mut self, reason: session::PublishError) -> PublishError {
+        PublishError::Rejected { reason, payload: self.owned() }
+    }
+}
+
+impl Future for Publish<'_> {
+    type Output = Result<Published, PublishError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let publish = self.get_mut();
+        if let Stage::Accepted(key) = publish.stage {
+            return publish.poll_end(key, cx);
+        }
+        match publish.poll_accept(Some(cx.waker())) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(Accepted::Sent)) => Poll::Ready(Ok(Published::of(Reason::SUCCESS))),
+            Poll::Ready(Ok(Accepted::Pending(key))) => {
+                publish.stage = Stage::Accepted(key);
+                publish.poll_end(key, cx)
+            }
+        }
+    }
+}
+
+impl Drop for Publish<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::New | Stage::Done => {}
+            Stage::Waiting(_) => Self::leave_line(&mut self.stage, &mut self.shared.lock()),
+            Stage::Accepted(key) => {
+                self.shared.lock().receipts.remove(key);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Publish<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish")
+            .field("topic", &self.topic)
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits until a message is accepted; made by [`Publish::enqueue`]. Its [`timeout`](Publish::timeout) bounds that wait.
+#[must_use = "futures do nothing unless awaited"]
+#[derive(Debug)]
+pub struct Enqueue<'a>(Publish<'a>);
+
+impl Future for Enqueue<'_> {
+    type Output = Result<Receipt, PublishError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let publish = &mut self.get_mut().0;
+        publish.poll_accept(Some(cx.waker())).map(|accepted| Ok(publish.receipt(accepted?)))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Body<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Body<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a> From<&'a str> for Body<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a String> for Body<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Body<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a> From<&'a Bytes> for Body<'a> {
+    fn from(bytes: &'a Bytes) -> Self {
+        Self::Owned(bytes.clone())
+    }
+}
+
+impl From<Bytes> for Body<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self::Owned(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Body<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(bytes.into())
+    }
+}
+
+impl From<Box<[u8]>> for Body<'_> {
+    fn from(bytes: Box<[u8]>) -> Self {
+        Self::Owned(bytes.into())
+    }
+}
+
+impl From<String> for Body<'_> {
+    fn from(text: String) -> Self {
+        Self::Owned(text.into())
+    }
+}

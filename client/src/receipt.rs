@@ -1,0 +1,148 @@
+//! What became of an accepted message.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use packetboat_core::session::{self, Outcome};
+use packetboat_core::wire::{PropertiesBuf, Reason};
+
+use crate::shared::{Key, Shared};
+use crate::{PublishError, Withdrawal};
+
+/// A message was delivered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Published {
+    /// What the broker said, for example that nobody subscribes to the topic; success on 3.1.1 and for QoS 0.
+    pub reason: Reason,
+    /// Properties of its answer.
+    pub properties: PropertiesBuf,
+    /// The broker lost the session and an exactly-once message was sent anew: it may arrive twice.
+    pub possible_duplicate: bool,
+}
+
+impl Published {
+    #[inline]
+    pub(crate) fn of(reason: Reason) -> Self {
+        Self { reason, properties: PropertiesBuf::new(), possible_duplicate: false }
+    }
+}
+
+/// Where an accepted message is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Waiting, not encoded: it can still be cancelled.
+    Accepted,
+    /// On its way to the broker, or there.
+    Written,
+    /// The broker confirmed it; for QoS 0, it was written.
+    Acknowledged,
+    /// It ended otherwise; await the receipt to see how.
+    Failed,
+}
+
+/// Stands for an accepted message: await it to learn how it ended. Dropping it forgets the result, not the message.
+#[must_use = "a receipt tells how the message ended; drop it explicitly if that does not matter"]
+pub struct Receipt {
+    shared: Arc<Shared>,
+    /// `None`: QoS 0, sent at once.
+    key: Option<Key>,
+}
+
+impl Receipt {
+    pub(crate) fn new(shared: Arc<Shared>, key: Key) -> Self {
+        Self { shared, key: Some(key) }
+    }
+
+    pub(crate) fn done(shared: Arc<Shared>) -> Self {
+        Self { shared, key: None }
+    }
+
+    /// Where the message is.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        let Some(key) = self.key else { return Stage::Acknowledged };
+        let inner = self.shared.lock();
+        let Some(pending) = inner.receipts.get(key) else { return Stage::Failed };
+        match &pending.outcome {
+            Some(Outcome::Sent) => Stage::Acknowledged,
+            Some(Outcome::Acknowledged { reason, .. }) if !reason.is_error() => Stage::Acknowledged,
+            Some(_) => Stage::Failed,
+            None => match pending.ticket.and_then(|ticket| inner.session.stage(ticket)) {
+                Some(session::Stage::Written(_) | session::Stage::Received(_)) => Stage::Written,
+                _ => Stage::Accepted,
+            },
+        }
+    }
+
+    /// The packet identifier, while it has one.
+    #[must_use]
+    pub fn packet_id(&self) -> Option<u16> {
+        let inner = self.shared.lock();
+        let ticket = inner.receipts.get(self.key?)?.ticket?;
+        match inner.session.stage(ticket)? {
+            session::Stage::Written(id) | session::Stage::Received(id) => Some(id),
+            session::Stage::Accepted => None,
+        }
+    }
+
+    /// Withdraw the message. False: too late, it was encoded. The receipt then ends with
+    /// [`Withdrawal::Cancelled`].
+    pub fn cancel(&self) -> bool {
+        let mut inner = self.shared.lock();
+        let ticket = self.key.and_then(|key| inner.receipts.get(key)).and_then(|pending| pending.ticket);
+        ticket.is_some_and(|ticket| inner.cancel(ticket))
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<Published, PublishError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let receipt = self.get_mut();
+        let Some(key) = receipt.key else { return Poll::Ready(Ok(Published::of(Reason::SUCCESS))) };
+        let mut inner = receipt.shared.lock();
+        if let Some(outcome) = inner.outcome(key, cx.waker()) {
+            return Poll::Ready(result_of(outcome));
+        }
+        if inner.closed { Poll::Ready(Err(PublishError::Closed)) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.shared.lock().receipts.remove(key);
+        }
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("stage", &self.stage()).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn result_of(outcome: Outcome) -> Result<Published, PublishError> {
+    let withdrawal = match outcome {
+        Outcome::Sent => return Ok(Published::of(Reason::SUCCESS)),
+        Outcome::Acknowledged { reason, properties, possible_duplicate } => {
+            let properties = properties.map_or_else(PropertiesBuf::new, |boxed| *boxed);
+            return if reason.is_error() {
+                Err(PublishError::Refused { reason, properties })
+            } else {
+                Ok(Published { reason, properties, possible_duplicate })
+            };
+        }
+        Outcome::Unresolved => return Err(PublishError::Uncertain),
+        Outcome::Expired => Withdrawal::Expired,
+        Outcome::Dropped => Withdrawal::Dropped,
+        Outcome::Cancelled => Withdrawal::Cancelled,
+        Outcome::NotAllowed(reason) => Withdrawal::NotAllowed(reason),
+        Outcome::NotStored => Withdrawal::NotStored,
+    };
+    Err(PublishError::Withdrawn(withdrawal))
+}

@@ -1,0 +1,241 @@
+//! What the session says, passed on to those it concerns.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use packetboat_core::session::{self, Arrival, Release, SessionMode, Tag, Verdict};
+use packetboat_core::time::Instant;
+use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
+
+use super::{Inner, Key, Limit, RouteChange, WakesFor};
+use crate::events::Connected;
+use crate::{End, Event, Message, Server, State};
+
+/// An unclaimed message waits so long for a stream.
+const CLAIM_TIME: Duration = Duration::from_secs(10);
+
+impl Inner {
+    /// To be called after everything that may have made the session say something.
+    #[inline]
+    pub(crate) fn drain_events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            self.on_event(event);
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: &Event) {
+        self.listeners.tell(event, &mut self.deferred.wake);
+    }
+
+    fn on_event(&mut self, event: session::Event) {
+        match event {
+            session::Event::Published { tag, outcome } => {
+                if let Some(pending) = self.receipts.get_mut(Key::from(tag)) {
+                    pending.outcome = Some(outcome);
+                    self.deferred.wake.extend(pending.waker.take());
+                }
+            }
+            session::Event::Subscribed { tag, reason, properties } => {
+                let properties = properties.map_or_else(PropertiesBuf::new, |boxed| *boxed);
+                self.on_subscribed(tag, reason, properties);
+            }
+            session::Event::Unsubscribed { tag, reason } => self.on_unsubscribed(tag, reason),
+            session::Event::SubscriptionLost { filter, reason } => {
+                self.end_streams(|stream| (stream.filter.as_ref() == Some(&filter)).then_some(End::Refused(reason)));
+                self.orphans.retain(|orphan| *orphan != filter);
+                self.tell(&Event::SubscriptionLost { filter, reason });
+            }
+            session::Event::SubscriptionsRestored => self.tell(&Event::SubscriptionsRestored),
+            session::Event::Connected { session_present, version, properties } => {
+                let assigned = properties.as_properties().assigned_client_identifier().map(Arc::from);
+                self.connected = Some(Connected {
+                    // The task knows server and client identifier and fills them in.
+                    server: Server::new("", 0),
+                    client_id: assigned.unwrap_or_default(),
+                    version,
+                    session_present,
+                    limits: *self.session.limits(),
+                });
+            }
+            session::Event::Disconnected { cause, lost_qos0 } => {
+                self.connected = None;
+                self.ended = Some((cause, lost_qos0));
+                // The broker delivers QoS 1 again; QoS 2 it does not, while the session lasts.
+                self.unclaimed.waiting.retain(|(message, ..)| message.qos() == QoS::ExactlyOnce);
+                for flush in self.flushes.values_mut() {
+                    flush.target = None;
+                }
+            }
+            // A vocabulary that grows: what is not known here concerns nobody.
+            #[allow(unreachable_patterns, reason = "the store's events come with the store")]
+            _ => {}
+        }
+    }
+
+    fn on_subscribed(&mut self, tag: Tag, reason: Reason, properties: PropertiesBuf) {
+        let key = Key::from(tag);
+        let Some(pending) = self.subscribes.get_mut(key) else { return };
+        let (stream, detached) = (pending.stream, pending.detached);
+        pending.answer = Some((reason, properties));
+        self.deferred.wake.extend(pending.waker.take());
+        if detached {
+            self.subscribes.remove(key);
+        }
+        if let Some(stream) = stream.filter(|_| reason.is_error()) {
+            self.streams.end(stream, End::Refused(reason), &mut self.deferred.wake);
+        }
+    }
+
+    fn on_unsubscribed(&mut self, tag: Tag, reason: Reason) {
+        let key = Key::from(tag);
+        let Some(pending) = self.unsubscribes.get_mut(key) else { return };
+        let streams = std::mem::take(&mut pending.streams);
+        pending.answer = Some(reason);
+        self.deferred.wake.extend(pending.waker.take());
+        if pending.detached {
+            self.unsubscribes.remove(key);
+        }
+        for stream in streams {
+            let filter = self.streams.get(stream).and_then(|stream| stream.filter.clone());
+            self.routes.push(RouteChange::Remove(filter, stream));
+        }
+        self.wake_task_for(WakesFor::Commands);
+    }
+
+    pub(crate) fn end_streams(&mut self, why: impl Fn(&super::Stream) -> Option<End>) {
+        let ending: Vec<(u32, End)> =
+            self.streams.open().filter_map(|(key, stream)| Some((key, why(stream)?))).collect();
+        for (key, end) in ending {
+            self.streams.end(key, end, &mut self.deferred.wake);
+        }
+    }
+
+    /// A message arrived for these streams. `make` makes its handle; it shares the memory.
+    #[inline]
+    pub(crate) fn on_message(&mut self, id: Option<u16>, keys: &[u32], message: Message) {
+        let (qos, now) = (message.qos(), self.now);
+        if qos == QoS::AtMostOnce {
+            for (rest, &key) in keys.iter().enumerate().rev() {
+                if self.streams.takes(key, qos) {
+                    if rest == 0 {
+                        return self.queue(key, message, now);
+                    }
+                    self.queue(key, message.clone(), now);
+                }
+            }
+            if keys.is_empty() {
+                self.unclaimed.count += 1;
+            }
+            return;
+        }
+        let takers: Vec<u32> = keys.iter().copied().filter(|&key| self.streams.takes(key, qos)).collect();
+        let waits = keys.is_empty() && self.may_wait();
+        let holders = u16::try_from(takers.len()).unwrap_or(u16::MAX) + u16::from(waits);
+        let Verdict::Deliver(token) = self.session.handle_publish(Arrival { qos, id, holders }) else { return };
+        if let (true, Some(token)) = (waits, token) {
+            return self.unclaimed.waiting.push((message, token, now + CLAIM_TIME));
+        }
+        self.unclaimed.count += u64::from(keys.is_empty());
+        for key in takers {
+            let mut copy = message.clone();
+            copy.token = token;
+            self.queue(key, copy, now);
+        }
+    }
+
+    fn queue(&mut self, key: u32, message: Message, now: Instant) {
+        let dropped = self.streams.push(key, message, now, &mut self.deferred.wake);
+        if dropped.is_some() {
+            self.discard(dropped);
+        }
+    }
+
+    /// Only a resumed session delivers before the application has subscribed.
+    fn may_wait(&self) -> bool {
+        self.connected.as_ref().is_some_and(|connected| connected.session_present)
+            && self.unclaimed.waiting.len() < self.unclaimed_maximum()
+    }
+
+    fn unclaimed_maximum(&self) -> usize {
+        usize::from(self.inbound_window) / 2
+    }
+
+    /// What is due by the clock. Returns when to look again.
+    pub(crate) fn on_time(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(Reverse((at, limit))) = self.limits.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.limits.pop();
+            match limit {
+                Limit::Room(key) => self.room.wake(key, &mut self.deferred.wake),
+                Limit::Receipt(key) => {
+                    let waker = self.receipts.get_mut(key).and_then(|pending| pending.waker.clone());
+                    self.deferred.wake.extend(waker);
+                }
+            }
+        }
+        self.expire_unclaimed(now);
+        if self.unclaimed.count > 0 {
+            let count = std::mem::take(&mut self.unclaimed.count);
+            self.tell(&Event::Unclaimed(count));
+        }
+        let limit = self.limits.peek().map(|Reverse((at, _))| *at);
+        let claim = self.unclaimed.waiting.first().map(|(_, _, until)| *until);
+        [limit, claim].into_iter().flatten().min()
+    }
+
+    fn expire_unclaimed(&mut self, now: Instant) {
+        let expired = self.unclaimed.waiting.iter().take_while(|(_, _, until)| *until <= now).count();
+        let expired: Vec<_> = self.unclaimed.waiting.drain(..expired).collect();
+        for (message, token, _) in expired {
+            self.session.release(token, Release::Acknowledge);
+            self.unclaimed.count += 1;
+            self.deferred.drops.push(message);
+        }
+    }
+
+    /// Those who flush: everything accepted is encoded, and the socket took it.
+    pub(crate) fn settle_flushes(&mut self) {
+        if self.flushes.len() == 0 {
+            return;
+        }
+        let encoded = self.session.queue().messages == 0;
+        let (position, written) = (self.session.position(), self.session.written());
+        for flush in self.flushes.values_mut() {
+            if flush.target.is_none() && encoded {
+                flush.target = Some(position);
+            }
+            if flush.target.is_some_and(|target| written >= target) {
+                flush.done = true;
+                self.deferred.wake.extend(flush.waker.take());
+            }
+        }
+    }
+
+    /// The task is gone: whoever waits for anything learns it now.
+    pub(crate) fn close(&mut self, end: End, session: SessionMode) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        let queue = self.session.queue();
+        self.undelivered = queue.messages + queue.in_flight;
+        let wake = &mut self.deferred.wake;
+        wake.extend(self.receipts.values_mut().filter_map(|pending| pending.waker.take()));
+        wake.extend(self.subscribes.values_mut().filter_map(|pending| pending.waker.take()));
+        wake.extend(self.unsubscribes.values_mut().filter_map(|pending| pending.waker.take()));
+        wake.extend(self.flushes.values_mut().filter_map(|flush| flush.waker.take()));
+        wake.append(&mut self.end_waiters);
+        self.room.close(wake);
+        self.listeners.wake_all(wake);
+        self.end_streams(|_| Some(end.clone()));
+        if matches!(session, SessionMode::Persistent { .. }) {
+            self.streams.forget_unacknowledged(&mut self.deferred.drops);
+        }
+        let waiting = std::mem::take(&mut self.unclaimed.waiting);
+        self.deferred.drops.extend(waiting.into_iter().map(|(message, ..)| message));
+        self.deferred.state = Some(State::Closed);
+    }
+}

@@ -1,0 +1,309 @@
+//! What handles and the task share, behind one short lock.
+//!
+//! Nothing of the user's runs under the lock: wakers, dropped messages and state changes are put on a list
+//! ([`Deferred`]) that the guard works off after it has unlocked.
+
+mod commands;
+mod events;
+mod room;
+mod slab;
+mod streams;
+
+use std::collections::BinaryHeap;
+use std::cmp::Reverse;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use packetboat_core::session::{AckToken, Cause, Outcome, Session, Ticket};
+use packetboat_core::time::Instant;
+use packetboat_core::topic::TopicFilter;
+use packetboat_core::wire::{PropertiesBuf, Reason};
+use tokio::sync::watch;
+
+use crate::events::{Connected, Listeners};
+use crate::options::Settings;
+use crate::{Message, Server, State};
+
+pub(crate) use commands::Accepted;
+pub(crate) use room::Room;
+pub(crate) use slab::{Key, Slab};
+pub(crate) use streams::{Consumed, Stream, Streams};
+
+/// Shared by all handles and the task.
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+    epoch: tokio::time::Instant,
+    pub(crate) settings: Settings,
+    pub(crate) watch: watch::Sender<State>,
+}
+
+/// Counts the handles that keep the client alive: when the last one is dropped the task drains briefly and disconnects.
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the lock guards.
+pub(crate) struct Inner {
+    pub(crate) session: Session<Bytes>,
+    /// The time of the task's last turn: exact enough for those who call while it is awake.
+    pub(crate) now: Instant,
+    pub(crate) task: TaskState,
+    pub(crate) deferred: Deferred,
+    /// Messages whose end somebody awaits.
+    pub(crate) receipts: Slab<Pending>,
+    pub(crate) room: Room,
+    pub(crate) streams: Streams,
+    pub(crate) subscribes: Slab<PendingSubscribe>,
+    pub(crate) unsubscribes: Slab<PendingUnsubscribe>,
+    /// Changes the task has not applied to its router.
+    pub(crate) routes: Vec<RouteChange>,
+    /// Filters of dropped streams that stay subscribed: the session is a persistent one.
+    pub(crate) orphans: Vec<TopicFilter>,
+    pub(crate) unclaimed: Unclaimed,
+    /// The bounds of the session's queue.
+    pub(crate) queue_messages: usize,
+    pub(crate) queue_bytes: usize,
+    /// Unacknowledged messages the broker may have on the way to us.
+    pub(crate) inbound_window: u16,
+    pub(crate) flushes: Slab<Flush>,
+    /// When those who set a time limit want to be woken.
+    pub(crate) limits: BinaryHeap<Reverse<(Instant, Limit)>>,
+    pub(crate) listeners: Listeners,
+    pub(crate) connected: Option<Connected>,
+    /// The server of the attempt or connection, and the client identifier in use.
+    pub(crate) server: Server,
+    pub(crate) client_id: Arc<str>,
+    /// How the last connection ended, for the task to take.
+    pub(crate) ended: Option<(Cause, usize)>,
+    /// Somebody wants the client to end.
+    pub(crate) ending: Option<Ending>,
+    /// Those who wait for the end.
+    pub(crate) end_waiters: Vec<Waker>,
+    pub(crate) connect_now: bool,
+    /// The task is gone.
+    pub(crate) closed: bool,
+    pub(crate) undelivered: usize,
+}
+
+/// What the task does, so that nobody wakes it in vain.
+#[derive(Debug, Default)]
+pub(crate) struct TaskState {
+    pub(crate) waker: Option<Waker>,
+    pub(crate) wakes_for: WakesFor,
+    /// When it wakes by itself.
+    pub(crate) alarm: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum WakesFor {
+    /// It runs, or was woken: it will see everything.
+    #[default]
+    Nothing,
+    /// The socket is full, or there is none: output can wait.
+    Commands,
+    /// It sleeps.
+    Everything,
+}
+
+/// To be done after unlocking.
+#[derive(Default)]
+pub(crate) struct Deferred {
+    pub(crate) wake: Vec<Waker>,
+    pub(crate) task: Option<Waker>,
+    pub(crate) drops: Vec<Message>,
+    pub(crate) state: Option<State>,
+}
+
+/// An accepted message whose end somebody awaits.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) waker: Option<Waker>,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct PendingSubscribe {
+    pub(crate) stream: Option<u32>,
+    /// Nobody awaits the answer.
+    pub(crate) detached: bool,
+    pub(crate) waker: Option<Waker>,
+    pub(crate) answer: Option<(Reason, PropertiesBuf)>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct PendingUnsubscribe {
+    /// These go with the answer.
+    pub(crate) streams: Vec<u32>,
+    pub(crate) detached: bool,
+    pub(crate) waker: Option<Waker>,
+    pub(crate) answer: Option<Reason>,
+}
+
+/// For the task's router.
+#[derive(Debug)]
+pub(crate) enum RouteChange {
+    Insert(TopicFilter, u32),
+    InsertAll(u32),
+    Remove(Option<TopicFilter>, u32),
+}
+
+/// Messages of a resumed session that no stream wanted yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unclaimed {
+    pub(crate) waiting: Vec<(Message, AckToken, Instant)>,
+    /// Acknowledged without an owner, and not told of yet.
+    pub(crate) count: u64,
+}
+
+/// Somebody waits for the socket to take what was accepted.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    pub(crate) waker: Option<Waker>,
+    /// Stream position to wait for, once everything is encoded.
+    pub(crate) target: Option<u64>,
+    pub(crate) done: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) reason: Reason,
+    /// What is accepted may be finished until then.
+    pub(crate) drain_until: Instant,
+    /// The session was told.
+    pub(crate) said: bool,
+}
+
+/// Who wants to be woken at a time.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Limit {
+    Receipt(Key),
+    Room(Key),
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        let inner = Inner {
+            session: Session::new(settings.options.config()),
+            now: Instant(0),
+            task: TaskState::default(),
+            deferred: Deferred::default(),
+            receipts: Slab::default(),
+            room: Room::default(),
+            streams: Streams::new(settings.options.inbound_bytes),
+            subscribes: Slab::default(),
+            unsubscribes: Slab::default(),
+            routes: Vec::new(),
+            orphans: Vec::new(),
+            unclaimed: Unclaimed::default(),
+            queue_messages: settings.options.queue_messages,
+            queue_bytes: settings.options.queue_bytes,
+            inbound_window: settings.options.inbound_messages,
+            flushes: Slab::default(),
+            limits: BinaryHeap::new(),
+            listeners: Listeners::default(),
+            connected: None,
+            server: settings.servers[0].clone(),
+            client_id: settings.connect.client_id.as_str().into(),
+            ended: None,
+            ending: None,
+            end_waiters: Vec::new(),
+            connect_now: false,
+            closed: false,
+            undelivered: 0,
+        };
+        let watch = watch::Sender::new(State::Connecting);
+        Arc::new(Self { inner: Mutex::new(inner), epoch: tokio::time::Instant::now(), settings, watch })
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        // A panic under the lock is a bug of ours; the state is still the best there is.
+        let guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { guard: Some(guard), shared: self }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        Instant(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn instant(&self, at: Instant) -> tokio::time::Instant {
+        self.epoch + std::time::Duration::from_millis(at.0)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let until = self.shared.now() + self.shared.settings.options.drain_timeout;
+        self.shared.lock().end(Reason::NORMAL_DISCONNECTION, until);
+    }
+}
+
+/// The lock, held. Dropping it unlocks and then does what was deferred.
+pub(crate) struct Locked<'a> {
+    guard: Option<MutexGuard<'a, Inner>>,
+    shared: &'a Shared,
+}
+
+impl Locked<'_> {
+    /// The time, as exact as the task's state allows without asking the clock.
+    #[inline]
+    pub(crate) fn time(&mut self) -> Instant {
+        if self.task.wakes_for != WakesFor::Nothing {
+            self.now = self.shared.now();
+        }
+        self.now
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Inner;
+
+    #[inline]
+    fn deref(&self) -> &Inner {
+        self.guard.as_ref().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Inner {
+        self.guard.as_mut().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut guard) = self.guard.take() else { return };
+        let task = guard.deferred.task.take();
+        if guard.deferred.is_empty() {
+            drop(guard);
+        } else {
+            let deferred = std::mem::take(&mut guard.deferred);
+            drop(guard);
+            deferred.run(self.shared);
+        }
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl Deferred {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.wake.is_empty() && self.drops.is_empty() && self.state.is_none()
+    }
+
+    fn run(self, shared: &Shared) {
+        if let Some(state) = self.state {
+            shared.watch.send_replace(state);
+        }
+        for waker in self.wake {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The queues of the streams: what has arrived and was not taken, its bounds, and what happens when they are full.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use packetboat_core::time::Instant;
+use packetboat_core::topic::TopicFilter;
+use packetboat_core::wire::QoS;
+
+use crate::{End, Message, StreamPolicy};
+
+/// A full stream that was not taken from for so long no longer holds up reading, if anything of ours awaits the broker.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
+
+/// All streams of a client.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    slots: Vec<Option<Stream>>,
+    free: Vec<u32>,
+    /// Bytes of all that was queued and not yet reported as consumed.
+    bytes: usize,
+    quota: usize,
+    /// Streams that hold up reading.
+    blocking: usize,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// `None`: everything.
+    pub(crate) filter: Option<TopicFilter>,
+    pub(crate) policy: StreamPolicy,
+    pub(crate) capacity: usize,
+    /// The session counts it among the filter's references.
+    pub(crate) subscribed: bool,
+    /// Its owner is gone: nothing is queued any more.
+    pub(crate) closing: bool,
+    pub(crate) end: Option<End>,
+    queue: VecDeque<Message>,
+    /// Queued or taken, and not yet reported as consumed.
+    plain: usize,
+    messages: usize,
+    waker: Option<Waker>,
+    /// Messages dropped in its whole life, and those not told of yet.
+    pub(crate) dropped: u64,
+    pub(crate) untold: u64,
+    shedding: bool,
+    blocking: bool,
+    progress: Arc<AtomicU32>,
+    seen: u32,
+    since: Instant,
+}
+
+/// What the owner has consumed since it last said so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Consumed {
+    pub(crate) messages: usize,
+    pub(crate) plain: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Consumed {
+    pub(crate) fn add(&mut self, message: &Message) {
+        self.messages += 1;
+        self.plain += usize::from(message.qos() == QoS::AtMostOnce);
+        self.bytes += message.size();
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(filter: Option<TopicFilter>, policy: StreamPolicy, capacity: usize) -> Self {
+        Self {
+            subscribed: false,
+            filter,
+            policy,
+            capacity: capacity.max(1),
+            closing: false,
+            end: None,
+            queue: VecDeque::new(),
+            plain: 0,
+            messages: 0,
+            waker: None,
+            dropped: 0,
+            untold: 0,
+            shedding: false,
+            blocking: false,
+            progress: Arc::default(),
+            seen: 0,
+            since: Instant::default(),
+        }
+    }
+
+    /// Counts what its owner took, without the lock.
+    pub(crate) fn progress(&self) -> Arc<AtomicU32> {
+        self.progress.clone()
+    }
+
+    pub(crate) fn poll(&mut self, waker: &Waker) {
+        self.waker = Some(waker.clone());
+    }
+
+    fn is_open(&self) -> bool {
+        !self.closing && self.end.is_none()
+    }
+
+    fn discards(&self, qos: QoS) -> bool {
+        self.policy == StreamPolicy::DropNewest && self.messages >= self.capacity
+            || self.shedding && qos == QoS::AtMostOnce
+    }
+
+    fn drop_one(&mut self) {
+        self.dropped += 1;
+        self.untold += 1;
+    }
+
+    fn should_block(&self) -> bool {
+        // Once it is full, a quarter must be free before reading goes on: not a wake-up for every message.
+        let limit = if self.blocking { self.capacity - self.capacity / 4 } else { self.capacity };
+        self.policy == StreamPolicy::Wait && self.is_open() && !self.shedding && self.plain >= limit
+    }
+}
+
+impl Streams {
+    pub(crate) fn new(quota: usize) -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), bytes: 0, quota, blocking: 0 }
+    }
+
+    pub(crate) fn insert(&mut self, stream: Stream) -> u32 {
+        if let Some(key) = self.free.pop() {
+            self.slots[key as usize] = Some(stream);
+            return key;
+        }
+        self.slots.push(Some(stream));
+        u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Free the slot of a stream that nothing is routed to any more.
+    pub(crate) fn remove(&mut self, key: u32, drops: &mut Vec<Message>) {
+        if let Some(mut stream) = self.slots.get_mut(key as usize).and_then(Option::take) {
+            self.bytes -= stream.queue.iter().map(Message::size).sum::<usize>();
+            self.blocking -= usize::from(stream.blocking);
+            drops.extend(stream.queue.drain(..));
+            self.free.push(key);
+        }
+    }
+
+    pub(crate) fn get(&self, key: u32) -> Option<&Stream> {
+        self.slots.get(key as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Stream> {
+        self.slots.get_mut(key as usize)?.as_mut()
+    }
+
+    /// The streams whose owners are there.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (u32, &Stream)> {
+        let keyed = (0_u32..).zip(&self.slots);
+        keyed.filter_map(|(key, slot)| Some((key, slot.as_ref()?))).filter(|(_, stream)| !stream.closing)
+    }
+
+    /// Will this stream hold the message? If not, the message is counted as dropped where it has an owner.
+    pub(crate) fn takes(&mut self, key: u32, qos: QoS) -> bool {
+        let Some(stream) = self.get_mut(key).filter(|stream| stream.is_open()) else { return false };
+        let discards = stream.discards(qos);
+        if discards {
+            stream.drop_one();
+        }
+        !discards
+    }
+
+    /// Queue a message; give back the one its policy drops for it.
+    pub(crate) fn push(
+        &mut self,
+        key: u32,
+        message: Message,
+        now: Instant,
+        wake: &mut Vec<Waker>,
+    ) -> Option<Message> {
+        let Some(stream) = self.slots.get_mut(key as usize).and_then(Option::as_mut) else { return Some(message) };
+        let mut dropped = None;
+        if stream.policy == StreamPolicy::DropOldest && stream.messages >= stream.capacity {
+            dropped = stream.queue.pop_front();
+            if let Some(message) = &dropped {
+                stream.drop_one();
+                stream.messages -= 1;
+                stream.plain -= usize::from(message.qos() == QoS::AtMostOnce);
+                self.bytes -= message.size();
+            }
+        }
+        if stream.messages == 0 {
+            stream.since = now;
+        }
+        stream.messages += 1;
+        stream.plain += usize::from(message.qos() == QoS::AtMostOnce);
+        self.bytes += message.size();
+        stream.queue.push_back(message);
+        wake.extend(stream.waker.take());
+        if !stream.blocking && stream.should_block() {
+            (stream.blocking, stream.since) = (true, now);
+            self.blocking += 1;
+        }
+        dropped
+    }
+
+    /// The owner says what it consumed, and gets what is queued. True: reading may go on.
+    pub(crate) fn take(&mut self, key: u32, consumed: Consumed, into: Option<&mut VecDeque<Message>>) -> bool {
+        let was_paused = self.is_paused();
+        self.bytes = self.bytes.saturating_sub(consumed.bytes);
+        if let Some(stream) = self.slots.get_mut(key as usize).and_then(Option::as_mut) {
+            stream.messages = stream.messages.saturating_sub(consumed.messages);
+            stream.plain = stream.plain.saturating_sub(consumed.plain);
+            if consumed.messages > 0 || into.is_some() {
+                stream.shedding = false;
+            }
+            if let Some(into) = into {
+                debug_assert!(into.is_empty(), "the last ones were taken");
+                std::mem::swap(&mut stream.queue, into);
+            }
+        }
+        self.settle(key);
+        was_paused && !self.is_paused()
+    }
+
+    /// Nothing more comes. True: reading may go on.
+    pub(crate) fn end(&mut self, key: u32, end: End, wake: &mut Vec<Waker>) -> bool {
+        let was_paused = self.is_paused();
+        if let Some(stream) = self.get_mut(key) {
+            stream.end.get_or_insert(end);
+            stream.subscribed = false;
+            wake.extend(stream.waker.take());
+        }
+        self.settle(key);
+        was_paused && !self.is_paused()
+    }
+
+    /// Its owner is gone. What was queued comes back.
+    pub(crate) fn close(&mut self, key: u32, consumed: Consumed) -> (VecDeque<Message>, bool) {
+        let mut queue = VecDeque::new();
+        let was_paused = self.is_paused();
+        self.take(key, consumed, Some(&mut queue));
+        self.bytes = self.bytes.saturating_sub(queue.iter().map(Message::size).sum());
+        if let Some(stream) = self.get_mut(key) {
+            stream.closing = true;
+            (stream.messages, stream.plain) = (0, 0);
+        }
+        self.settle(key);
+        (queue, was_paused && !self.is_paused())
+    }
+
+    /// Forget queued messages that the broker will deliver again to a later process.
+    pub(crate) fn forget_unacknowledged(&mut self, drops: &mut Vec<Message>) {
+        for stream in self.slots.iter_mut().flatten() {
+            let (kept, gone) = stream.queue.drain(..).partition(|message| message.token.is_none());
+            stream.queue = kept;
+            let gone: VecDeque<Message> = gone;
+            self.bytes -= gone.iter().map(Message::size).sum::<usize>();
+            stream.messages -= gone.len();
+            drops.extend(gone);
+        }
+    }
+
+    /// Is reading to stop? [engine rule 11]
+    #[inline]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.blocking > 0 || self.bytes >= self.quota && self.heavy().next().is_some()
+    }
+
+    /// More has arrived than even withheld acknowledgements can excuse: the broker knows no limit (3.1.1).
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.bytes >= self.quota.saturating_mul(2)
+    }
+
+    /// Reading has stopped and something of ours awaits the broker, perhaps from behind what we do not read. Give up on
+    /// streams nobody takes from; the rest is to be looked at again at the time returned.
+    pub(crate) fn shed(
+        &mut self,
+        now: Instant,
+        awaits: bool,
+        mut stalled: impl FnMut(Option<&TopicFilter>),
+    ) -> Option<Instant> {
+        let by_bytes = self.bytes >= self.quota;
+        let mut next = None;
+        for key in (0_u32..).take(self.slots.len()) {
+            let Some(stream) = self.get_mut(key) else { continue };
+            let heavy = by_bytes && stream.messages > 0 && !stream.shedding;
+            if !stream.blocking && !heavy {
+                continue;
+            }
+            let progress = stream.progress.load(Ordering::Relaxed);
+            if progress != stream.seen {
+                (stream.seen, stream.since) = (progress, now);
+            }
+            let due = stream.since + STALLED_AFTER;
+            if !awaits {
+                // Whatever we ask for later wakes the task.
+            } else if due <= now {
+                stream.shedding = true;
+                stalled(stream.filter.as_ref());
+                self.settle(key);
+            } else {
+                next = Some(next.map_or(due, |at: Instant| at.min(due)));
+            }
+        }
+        next
+    }
+
+    fn heavy(&self) -> impl Iterator<Item = &Stream> {
+        self.slots.iter().flatten().filter(|stream| stream.is_open() && stream.messages > 0 && !stream.shedding)
+    }
+
+    fn settle(&mut self, key: u32) {
+        let Some(stream) = self.slots.get_mut(key as usize).and_then(Option::as_mut) else { return };
+        let blocks = stream.should_block();
+        match (stream.blocking, blocks) {
+            (false, true) => self.blocking += 1,
+            (true, false) => self.blocking -= 1,
+            _ => {}
+        }
+        stream.blocking = blocks;
+    }
+}

@@ -1,0 +1,265 @@
+//! Subscribing and unsubscribing.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use packetboat_core::topic::{TopicError, TopicFilter};
+use packetboat_core::wire::{QoS, Reason, RetainHandling, SubscribeOptions};
+
+use crate::shared::{Handle, Key, Stream};
+use crate::{StreamPolicy, SubscribeError, Subscriber};
+
+/// A subscription to be made; comes from [`Client::subscription`](crate::Client::subscription). Awaiting it asks the
+/// broker, waits for the answer (over as many connections as that takes) and gives the stream.
+///
+/// Dropped before that, the filter is unsubscribed again.
+#[must_use = "a subscription is made when it is awaited"]
+pub struct Subscription<'a> {
+    handle: &'a Arc<Handle>,
+    filter: Result<TopicFilter, TopicError>,
+    options: SubscribeOptions,
+    policy: StreamPolicy,
+    capacity: Option<usize>,
+    manual: bool,
+    asked: Option<(Key, Option<Subscriber>)>,
+}
+
+impl<'a> Subscription<'a> {
+    pub(crate) fn new(handle: &'a Arc<Handle>, filter: &str) -> Self {
+        Self {
+            handle,
+            filter: TopicFilter::new(filter),
+            options: SubscribeOptions::from(QoS::ExactlyOnce),
+            policy: StreamPolicy::default(),
+            capacity: None,
+            manual: false,
+            asked: None,
+        }
+    }
+
+    /// The highest delivery guarantee wanted. Default: QoS 2, so that messages come as they were published.
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.options.qos = qos;
+        self
+    }
+
+    /// Leave out what this client publishes itself (5.0). Default: false.
+    pub fn no_local(mut self, no_local: bool) -> Self {
+        self.options.no_local = no_local;
+        self
+    }
+
+    /// Keep the retain flag as it was published (5.0). Default: false.
+    pub fn retain_as_published(mut self, keep: bool) -> Self {
+        self.options.retain_as_published = keep;
+        self
+    }
+
+    /// Which retained messages are wanted (5.0). Default: all.
+    pub fn retain_handling(mut self, handling: RetainHandling) -> Self {
+        self.options.retain_handling = handling;
+        self
+    }
+
+    /// What happens when the stream is full. Default: [`StreamPolicy::Wait`].
+    pub fn policy(mut self, policy: StreamPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Messages the stream holds: with [`StreamPolicy::Wait`] QoS 0 ones, since the others are bounded by what is not
+    /// acknowledged. Default: the client's [`inbound`](crate::Options::inbound) bound.
+    pub fn capacity(mut self, messages: usize) -> Self {
+        self.capacity = Some(messages);
+        self
+    }
+
+    /// Messages are acknowledged by [`Message::ack`](crate::Message::ack) and
+    /// [`Message::reject`](crate::Message::reject), not by taking the next one.
+    pub fn manual_ack(mut self) -> Self {
+        self.manual = true;
+        self
+    }
+
+    /// The stream at once, without waiting for the broker: before there is a connection, for example. If the broker
+    /// refuses the filter the stream ends, and [`Subscriber::end`] says so.
+    pub fn stream(mut self) -> Result<Subscriber, SubscribeError> {
+        let (_, subscriber) = self.ask(true, true)?;
+        subscriber.ok_or(SubscribeError::Closed)
+    }
+
+    /// Ask for the filter without a stream of its own: its messages are for [`Client::messages`](crate::Client::messages).
+    /// The filter stays subscribed until [`Client::unsubscribe`](crate::Client::unsubscribe). Gives the granted QoS.
+    pub fn to_messages(self) -> ToMessages<'a> {
+        ToMessages(self)
+    }
+
+    fn ask(&mut self, with_stream: bool, detached: bool) -> Result<(Key, Option<Subscriber>), SubscribeError> {
+        let filter = self.filter.clone().map_err(SubscribeError::Filter)?;
+        let shared = &self.handle.shared;
+        let capacity = self.capacity.unwrap_or(shared.settings.options.inbound_messages.into());
+        let stream = with_stream.then(|| Stream::new(Some(filter.clone()), self.policy, capacity));
+        let progress = stream.as_ref().map(Stream::progress);
+        let mut inner = shared.lock();
+        let asked = inner.subscribe(stream, &filter, self.options, detached);
+        let (answer, key) = asked.map_err(|error| match error {
+            packetboat_core::session::SubscribeError::Closed => SubscribeError::Closed,
+            other => SubscribeError::Rejected(other),
+        })?;
+        if key.is_none() {
+            inner.orphans.push(filter);
+        }
+        drop(inner);
+        let subscriber = key.zip(progress).map(|(key, progress)| {
+            Subscriber::new(self.handle.clone(), key, progress, self.manual, capacity)
+        });
+        Ok((answer, subscriber))
+    }
+
+    fn poll_answer(&mut self, with_stream: bool, cx: &Context<'_>) -> Poll<Result<QoS, SubscribeError>> {
+        if self.asked.is_none() {
+            match self.ask(with_stream, false) {
+                Ok(asked) => self.asked = Some(asked),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let Some((key, _)) = &self.asked else { return Poll::Pending };
+        let mut inner = self.handle.shared.lock();
+        let closed = inner.closed;
+        let Some(pending) = inner.subscribes.get_mut(*key) else {
+            return Poll::Ready(Err(SubscribeError::Closed));
+        };
+        match pending.answer.take() {
+            Some((reason, properties)) if reason.is_error() => {
+                if let (false, Ok(filter)) = (with_stream, &self.filter)
+                    && let Some(at) = inner.orphans.iter().position(|orphan| orphan == filter)
+                {
+                    inner.orphans.swap_remove(at);
+                }
+                Poll::Ready(Err(SubscribeError::Refused { reason, properties }))
+            }
+            Some((reason, _)) => Poll::Ready(Ok(granted(reason))),
+            None if closed => Poll::Ready(Err(SubscribeError::Closed)),
+            None => {
+                pending.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn granted(reason: Reason) -> QoS {
+    match reason {
+        Reason::GRANTED_QOS_2 => QoS::ExactlyOnce,
+        Reason::GRANTED_QOS_1 => QoS::AtLeastOnce,
+        _ => QoS::AtMostOnce,
+    }
+}
+
+impl Future for Subscription<'_> {
+    type Output = Result<Subscriber, SubscribeError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let subscription = self.get_mut();
+        let Poll::Ready(answer) = subscription.poll_answer(true, cx) else { return Poll::Pending };
+        let subscriber = subscription.asked.as_mut().and_then(|(_, subscriber)| subscriber.take());
+        Poll::Ready(answer.and_then(|granted| {
+            let mut subscriber = subscriber.ok_or(SubscribeError::Closed)?;
+            subscriber.granted = Some(granted);
+            Ok(subscriber)
+        }))
+    }
+}
+
+impl Drop for Subscription<'_> {
+    fn drop(&mut self) {
+        if let Some((key, _)) = &self.asked {
+            self.handle.shared.lock().subscribes.remove(*key);
+        }
+    }
+}
+
+impl fmt::Debug for Subscription<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("filter", &self.filter)
+            .field("options", &self.options)
+            .field("manual", &self.manual)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A subscription without a stream of its own; made by [`Subscription::to_messages`].
+#[must_use = "a subscription is made when it is awaited"]
+#[derive(Debug)]
+pub struct ToMessages<'a>(Subscription<'a>);
+
+impl Future for ToMessages<'_> {
+    type Output = Result<QoS, SubscribeError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().0.poll_answer(false, cx)
+    }
+}
+
+/// An unsubscription on its way; made by [`Client::unsubscribe`](crate::Client::unsubscribe). It is asked for at once;
+/// awaiting it waits for the broker's answer.
+#[must_use = "await it to learn the broker's answer"]
+pub struct Unsubscribe {
+    handle: Arc<Handle>,
+    state: Result<Key, TopicError>,
+}
+
+impl Unsubscribe {
+    pub(crate) fn new(handle: &Arc<Handle>, filter: &str) -> Self {
+        let filter = TopicFilter::new(filter);
+        let state = filter.map(|filter| handle.shared.lock().unsubscribe(&filter, false));
+        Self { handle: handle.clone(), state }
+    }
+}
+
+impl Future for Unsubscribe {
+    type Output = Result<(), SubscribeError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let key = match &self.state {
+            Ok(key) => *key,
+            Err(error) => return Poll::Ready(Err(SubscribeError::Filter(*error))),
+        };
+        let mut inner = self.handle.shared.lock();
+        let closed = inner.closed;
+        let Some(pending) = inner.unsubscribes.get_mut(key) else { return Poll::Ready(Ok(())) };
+        match pending.answer {
+            Some(reason) if reason.is_error() => {
+                let properties = packetboat_core::wire::PropertiesBuf::new();
+                Poll::Ready(Err(SubscribeError::Refused { reason, properties }))
+            }
+            Some(_) => Poll::Ready(Ok(())),
+            None if closed => Poll::Ready(Err(SubscribeError::Closed)),
+            None => {
+                pending.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Unsubscribe {
+    fn drop(&mut self) {
+        if let Ok(key) = self.state {
+            let mut inner = self.handle.shared.lock();
+            match inner.unsubscribes.get_mut(key) {
+                Some(pending) if pending.answer.is_none() => pending.detached = true,
+                _ => drop(inner.unsubscribes.remove(key)),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Unsubscribe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsubscribe").finish_non_exhaustive()
+    }
+}

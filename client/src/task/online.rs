@@ -1,0 +1,195 @@
+//! One connection, from CONNECT to its end: the hand-written driver [engine rules 19, 20].
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use packetboat_core::session::{ConnectOptions, Receiver};
+use packetboat_core::time::Instant;
+use packetboat_core::wire::Packet;
+use tokio::io::ReadBuf;
+
+use super::read::{Batch, Reader, Routes, Scratch};
+use super::turn::{Turn, Wrote, turn};
+use super::write::Writer;
+use crate::Io;
+use crate::shared::Shared;
+
+/// Read, and written, in one poll, before other tasks of the thread get their turn.
+const TURN: usize = 256 * 1024;
+
+/// A goodbye may take so long.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A connection.
+pub(super) struct Online {
+    io: Box<dyn Io>,
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
+    closing: Closing,
+    may_read: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Closing {
+    No,
+    /// The last bytes go out, until then at most.
+    Writing(Instant),
+    /// Our side is closed; the other side's last bytes are dropped, lest a reset overtake our goodbye.
+    Reading(Instant),
+}
+
+/// What a poll came to.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Poll again when woken, or at this time.
+    Sleep(Option<Instant>),
+    /// The connection is over.
+    Over,
+}
+
+impl Online {
+    pub(super) fn new(io: Box<dyn Io>, connect: &ConnectOptions) -> Self {
+        Self {
+            io,
+            reader: Reader::new(Receiver::new(connect)),
+            writer: Writer::default(),
+            closing: Closing::No,
+            may_read: true,
+        }
+    }
+
+    pub(super) fn poll(&mut self, shared: &Shared, routes: &mut Routes, cx: &mut Context<'_>) -> Step {
+        let now = shared.now();
+        if let Closing::Reading(until) = self.closing {
+            return self.poll_goodbye(now, until, cx);
+        }
+        let mut scratch = Scratch::borrow();
+        let step = self.poll_with(&mut scratch, shared, routes, now, cx);
+        scratch.give_back();
+        step
+    }
+
+    fn poll_with(
+        &mut self,
+        scratch: &mut Scratch,
+        shared: &Shared,
+        routes: &mut Routes,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Step {
+        let (mut read, mut written) = (0, 0);
+        loop {
+            let wrote = self.write(cx);
+            let Ok(wrote) = wrote else { return Step::Over };
+            written += wrote.bytes;
+            let exhausted = read >= TURN || written >= TURN;
+            let turn = match self.read(wrote, exhausted, scratch, shared, routes, now, cx) {
+                Poll::Ready(Some((count, turn))) => {
+                    read += count;
+                    turn
+                }
+                Poll::Ready(None) => {
+                    shared.lock().session.handle_written(wrote.bytes, now);
+                    return Step::Over;
+                }
+                Poll::Pending => {
+                    turn(shared, routes, &mut self.writer, &mut Batch::default(), &[], wrote.idle(), now, cx)
+                }
+            };
+            self.may_read = turn.may_read;
+            if turn.closing {
+                if let Some(step) = self.close(&turn, wrote, now, cx) {
+                    return step;
+                }
+            } else if turn.asleep {
+                self.writer.rest();
+                return Step::Sleep(turn.alarm);
+            }
+            if exhausted {
+                cx.waker().wake_by_ref();
+                return Step::Sleep(turn.alarm);
+            }
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<Wrote> {
+        match self.writer.poll(&mut *self.io, cx) {
+            Poll::Ready(Ok(bytes)) => Ok(Wrote { bytes, blocked: false, reading: true }),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Ok(Wrote { bytes: 0, blocked: true, reading: true }),
+        }
+    }
+
+    /// Read and take a turn with what came, under one lock. `Ready(None)`: the other side is gone.
+    #[allow(clippy::too_many_arguments, reason = "parts of one turn, kept apart for the borrow checker")]
+    fn read(
+        &mut self,
+        wrote: Wrote,
+        exhausted: bool,
+        scratch: &mut Scratch,
+        shared: &Shared,
+        routes: &mut Routes,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(usize, Turn)>> {
+        if !self.may_read || exhausted || self.closing != Closing::No {
+            return Poll::Pending;
+        }
+        let Self { io, reader, writer, .. } = self;
+        let mut taken = None;
+        let waker = cx.waker().clone();
+        let apply = |batch: &mut Batch, rare: &[Packet<'_>], routes: &mut Routes| {
+            let mut cx = Context::from_waker(&waker);
+            taken = Some(turn(shared, routes, writer, batch, rare, wrote, now, &mut cx));
+        };
+        match reader.poll(&mut **io, cx, scratch, routes, apply) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(None),
+            Poll::Ready(Ok(count)) => Poll::Ready(taken.map(|turn| (count, turn))),
+        }
+    }
+
+    /// The session wants it closed: write what there is, if somebody is there to take it.
+    fn close(&mut self, turn: &Turn, wrote: Wrote, now: Instant, cx: &mut Context<'_>) -> Option<Step> {
+        let until = match self.closing {
+            Closing::Writing(until) => until,
+            _ => now + LINGER,
+        };
+        self.closing = Closing::Writing(until);
+        if self.writer.is_empty() {
+            if !turn.requested {
+                return Some(Step::Over);
+            }
+            self.closing = Closing::Reading(now + LINGER);
+            return Some(self.poll_goodbye(now, now + LINGER, cx));
+        }
+        if wrote.blocked {
+            return Some(if turn.requested && now < until { Step::Sleep(Some(until)) } else { Step::Over });
+        }
+        None
+    }
+
+    fn poll_goodbye(&mut self, now: Instant, until: Instant, cx: &mut Context<'_>) -> Step {
+        if now >= until {
+            return Step::Over;
+        }
+        match Pin::new(&mut *self.io).poll_shutdown(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Step::Over,
+            Poll::Pending => return Step::Sleep(Some(until)),
+        }
+        let mut bytes = [0; 1024];
+        for _ in 0..TURN / bytes.len() {
+            let mut into = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut *self.io).poll_read(cx, &mut into) {
+                Poll::Pending => return Step::Sleep(Some(until)),
+                Poll::Ready(Ok(())) if !into.filled().is_empty() => {}
+                Poll::Ready(_) => return Step::Over,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Step::Sleep(Some(until))
+    }
+}

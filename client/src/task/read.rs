@@ -1,0 +1,328 @@
+//! Bytes from the socket to effects: decoding and routing, without the lock.
+
+use std::cell::RefCell;
+use std::io;
+use std::ops::Range;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use packetboat_core::route::Router;
+use packetboat_core::session::{Breach, Received, Receiver};
+use packetboat_core::wire::{AckKind, Packet, Publish, QoS, Reason};
+use tokio::io::{AsyncReadExt, ReadBuf};
+
+use crate::Io;
+use crate::message::{Parts, Span};
+use crate::shared::RouteChange;
+
+/// Read at once.
+const READ: usize = 64 * 1024;
+
+/// Messages of one read share blocks of at most this size; a larger packet has its own.
+const BLOCK: usize = 16 * 1024;
+
+/// What lies between two messages of a block is wasted: acknowledgements mostly.
+const GAP: usize = 64;
+
+/// An incomplete packet above this size is received in a buffer of its own, which becomes the message.
+const LARGE: usize = 32 * 1024;
+
+/// One for each thread: an idle connection keeps nothing.
+#[derive(Default)]
+pub(super) struct Scratch {
+    buffer: Vec<u8>,
+    pub(super) batch: Batch,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Option<Box<Scratch>>> = const { RefCell::new(None) };
+}
+
+impl Scratch {
+    pub(super) fn borrow() -> Box<Self> {
+        SCRATCH.with(RefCell::take).unwrap_or_default()
+    }
+
+    pub(super) fn give_back(self: Box<Self>) {
+        SCRATCH.with(|scratch| scratch.replace(Some(self)));
+    }
+}
+
+/// What a read brought, to be applied under the lock in this order.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) effects: Vec<Effect>,
+    pub(super) keys: Vec<u32>,
+    pub(super) blocks: Vec<Bytes>,
+}
+
+#[derive(Debug)]
+pub(super) enum Effect {
+    Message { id: Option<u16>, keys: Range<u32>, block: u32, parts: Parts },
+    /// QoS 0, for nobody.
+    Unrouted,
+    /// An acknowledgement that says nothing more.
+    Ack(AckKind, u16, Reason),
+    /// Any other packet; they stand in a list of their own.
+    Rare,
+    Oversize { qos: QoS, id: Option<u16>, topic: String, size: usize },
+    Breach(Breach),
+}
+
+/// Streams by filter. The task's own: the lock guards only the list of changes.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    router: Router<u32>,
+    everything: Vec<u32>,
+}
+
+impl Routes {
+    pub(super) fn apply(&mut self, change: &RouteChange) {
+        match change {
+            RouteChange::Insert(filter, key) => {
+                self.router.insert(filter, *key);
+            }
+            RouteChange::InsertAll(key) => self.everything.push(*key),
+            RouteChange::Remove(Some(filter), key) => {
+                self.router.remove(filter, *key);
+            }
+            RouteChange::Remove(None, key) => self.everything.retain(|other| other != key),
+        }
+    }
+
+    #[inline]
+    fn route(&mut self, publish: &Publish<'_>, topic: &str, keys: &mut Vec<u32>) -> Range<u32> {
+        let start = keys.len();
+        if publish.properties.is_empty() {
+            keys.extend_from_slice(self.router.route(topic, []));
+        } else {
+            keys.extend_from_slice(self.router.route(topic, publish.properties.subscription_identifiers()));
+        }
+        keys.extend_from_slice(&self.everything);
+        narrow(start)..narrow(keys.len())
+    }
+}
+
+/// The incoming half of a connection.
+#[derive(Debug)]
+pub(super) struct Reader {
+    receiver: Receiver,
+    /// The front of a packet.
+    partial: Vec<u8>,
+    large: Option<Large>,
+    /// Bytes read in all.
+    pub(super) heard: u64,
+    /// The first bytes, to guess what answers there if it is not MQTT.
+    pub(super) first: [u8; 8],
+}
+
+/// A large packet on its way in.
+#[derive(Debug)]
+struct Large {
+    bytes: BytesMut,
+    missing: usize,
+}
+
+impl Reader {
+    pub(super) fn new(receiver: Receiver) -> Self {
+        Self { receiver, partial: Vec::new(), large: None, heard: 0, first: [0; 8] }
+    }
+
+    /// Read once, and decode. `Ready(0)` is the end of the stream. What came is handed to `apply` with the packets that
+    /// are not plain.
+    pub(super) fn poll(
+        &mut self,
+        io: &mut dyn Io,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+        routes: &mut Routes,
+        apply: impl FnOnce(&mut Batch, &[Packet<'_>], &mut Routes),
+    ) -> Poll<io::Result<usize>> {
+        if self.large.is_some() {
+            return self.poll_large(io, cx, &mut scratch.batch, routes, apply);
+        }
+        let Scratch { buffer, batch } = scratch;
+        buffer.resize(READ, 0);
+        let kept = self.partial.len();
+        buffer[..kept].copy_from_slice(&self.partial);
+        let mut into = ReadBuf::new(&mut buffer[kept..]);
+        match Pin::new(io).poll_read(cx, &mut into) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {}
+        }
+        let count = into.filled().len();
+        if count == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let input = &buffer[..kept + count];
+        self.note(count, input);
+        let mut rare = Vec::new();
+        let used = decode(&mut self.receiver, routes, input, None, batch, &mut rare);
+        self.keep(&input[used.at..], used.missing);
+        apply(batch, &rare, routes);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_large(
+        &mut self,
+        io: &mut dyn Io,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        routes: &mut Routes,
+        apply: impl FnOnce(&mut Batch, &[Packet<'_>], &mut Routes),
+    ) -> Poll<io::Result<usize>> {
+        let Some(large) = &mut self.large else { return Poll::Pending };
+        // Memory grows by what was received, not by what was announced.
+        let room = large.missing.min(large.bytes.len().max(READ));
+        large.bytes.reserve(room);
+        let mut into = (&mut large.bytes).limit(room);
+        let read = pin!(io.read_buf(&mut into));
+        let count = match read.poll(cx) {
+            Poll::Ready(Ok(count)) => count,
+            other => return other,
+        };
+        large.missing -= count;
+        self.heard += count as u64;
+        if count > 0
+            && large.missing == 0
+            && let Some(large) = self.large.take()
+        {
+            let whole = large.bytes.freeze();
+            let mut rare = Vec::new();
+            decode(&mut self.receiver, routes, &whole, Some(&whole), batch, &mut rare);
+            apply(batch, &rare, routes);
+        } else if count > 0 {
+            apply(batch, &[], routes);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn note(&mut self, count: usize, input: &[u8]) {
+        self.heard += count as u64;
+        if self.heard <= self.first.len() as u64 || self.heard == count as u64 {
+            let len = input.len().min(self.first.len());
+            self.first[..len].copy_from_slice(&input[..len]);
+        }
+    }
+
+    /// The front of a packet stays for the next read.
+    fn keep(&mut self, rest: &[u8], missing: Option<usize>) {
+        self.partial = Vec::new();
+        match missing {
+            Some(missing) if rest.len() + missing > LARGE => {
+                self.large = Some(Large { bytes: BytesMut::from(rest), missing });
+            }
+            _ => self.partial = rest.to_vec(),
+        }
+    }
+}
+
+struct Used {
+    at: usize,
+    missing: Option<usize>,
+}
+
+/// A stretch of input that becomes a block.
+#[derive(Default)]
+struct Group {
+    start: usize,
+    end: usize,
+}
+
+impl Group {
+    fn finish(&mut self, input: &[u8], whole: Option<&Bytes>, blocks: &mut Vec<Bytes>) {
+        if self.end > self.start {
+            blocks.push(match whole {
+                Some(whole) => whole.slice(self.start..self.end),
+                None => Bytes::copy_from_slice(&input[self.start..self.end]),
+            });
+        }
+        *self = Self::default();
+    }
+
+    /// Take this packet in; the number of its block.
+    #[inline]
+    fn add(&mut self, at: usize, size: usize, input: &[u8], whole: Option<&Bytes>, blocks: &mut Vec<Bytes>) -> u32 {
+        if self.end > self.start && (at + size - self.start > BLOCK || at - self.end > GAP) {
+            self.finish(input, whole, blocks);
+        }
+        if self.end == self.start {
+            self.start = at;
+        }
+        self.end = at + size;
+        narrow(blocks.len())
+    }
+}
+
+/// All packets of `input`. `whole` is the memory it lies in, if that may be kept.
+fn decode<'a>(
+    receiver: &mut Receiver,
+    routes: &mut Routes,
+    input: &'a [u8],
+    whole: Option<&Bytes>,
+    batch: &mut Batch,
+    rare: &mut Vec<Packet<'a>>,
+) -> Used {
+    let (mut at, mut group) = (0, Group::default());
+    let missing = loop {
+        if at == input.len() {
+            break None;
+        }
+        match receiver.next(&input[at..]) {
+            Ok(Received::Publish { publish, aliased, size }) => {
+                let topic = aliased.as_deref().unwrap_or(publish.topic);
+                let keys = routes.route(&publish, topic, &mut batch.keys);
+                if keys.is_empty() && publish.qos == QoS::AtMostOnce {
+                    batch.effects.push(Effect::Unrouted);
+                } else {
+                    let block = group.add(at, size, input, whole, &mut batch.blocks);
+                    let parts = parts(&publish, aliased, &input[group.start..]);
+                    batch.effects.push(Effect::Message { id: publish.id, keys, block, parts });
+                }
+                at += size;
+            }
+            Ok(Received::Packet { packet: Packet::Ack(ack), size }) if ack.properties.is_empty() => {
+                batch.effects.push(Effect::Ack(ack.kind, ack.id, ack.reason));
+                at += size;
+            }
+            Ok(Received::Packet { packet, size }) => {
+                rare.push(packet);
+                batch.effects.push(Effect::Rare);
+                at += size;
+            }
+            Ok(Received::Incomplete { missing }) => break missing,
+            Ok(Received::Oversize { qos, id, topic, size, used }) => {
+                batch.effects.push(Effect::Oversize { qos, id, topic: topic.to_owned(), size });
+                at += used;
+            }
+            Ok(Received::Skipped { used }) => at += used,
+            Err(breach) => {
+                batch.effects.push(Effect::Breach(breach));
+                at = input.len();
+                break None;
+            }
+        }
+    };
+    group.finish(input, whole, &mut batch.blocks);
+    Used { at, missing }
+}
+
+#[inline]
+fn parts(publish: &Publish<'_>, aliased: Option<std::sync::Arc<str>>, block: &[u8]) -> Parts {
+    Parts {
+        topic: Span::between(block, publish.topic.as_bytes()),
+        properties: Span::between(block, publish.properties.as_bytes()),
+        payload: Span::between(block, publish.payload),
+        aliased,
+        qos: publish.qos,
+        retain: publish.retain,
+        dup: publish.dup,
+    }
+}
+
+#[inline]
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

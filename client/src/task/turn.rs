@@ -1,0 +1,208 @@
+//! What happens under the lock, once for each read.
+
+use std::task::Context;
+
+use packetboat_core::session::{Arrival, Breach, Phase};
+use packetboat_core::time::Instant;
+use packetboat_core::wire::{Ack, Packet, Properties, Reason};
+
+use super::read::{Batch, Effect, Routes};
+use super::write::Writer;
+use crate::message::Message;
+use crate::shared::{Inner, Shared, WakesFor};
+use crate::{Event, events};
+
+/// More unwritten answers than this stop reading: the broker asks faster than it listens.
+const REPLIES: usize = 64 * 1024;
+
+/// What the last write came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wrote {
+    pub(super) bytes: usize,
+    /// The socket takes nothing more for now.
+    pub(super) blocked: bool,
+    /// Something was read, or may be there to read.
+    pub(super) reading: bool,
+}
+
+impl Wrote {
+    /// There was nothing to read.
+    pub(super) fn idle(self) -> Self {
+        Self { reading: false, ..self }
+    }
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// Nothing, until somebody wakes the task.
+    pub(super) asleep: bool,
+    pub(super) may_read: bool,
+    /// The session wants the connection closed, and that at our request.
+    pub(super) closing: bool,
+    pub(super) requested: bool,
+    pub(super) alarm: Option<Instant>,
+}
+
+/// One short lock: what was read is applied, what is due is done, what is to be written is taken.
+#[allow(clippy::too_many_arguments, reason = "the parts of a connection, borrowed apart")]
+pub(super) fn turn(
+    shared: &Shared,
+    routes: &mut Routes,
+    writer: &mut Writer,
+    batch: &mut Batch,
+    rare: &[Packet<'_>],
+    wrote: Wrote,
+    now: Instant,
+    cx: &mut Context<'_>,
+) -> Turn {
+    let mut guard = shared.lock();
+    let inner = &mut *guard;
+    inner.now = now;
+    inner.session.handle_written(wrote.bytes, now);
+    let was_online = inner.connected.is_some();
+    if wrote.reading {
+        inner.session.handle_read(now);
+        inner.apply(batch, rare, now);
+    }
+    inner.drain_events();
+    if !was_online && inner.connected.is_some() {
+        inner.on_connected(shared);
+    }
+    inner.apply_routes(routes);
+    let (paused, shed) = inner.pressure(now);
+    inner.session.handle_timeout(now);
+    let ending = inner.ending_turn(now);
+    if writer.is_empty() {
+        inner.session.poll_transmit(&mut writer.output, now);
+    }
+    inner.drain_events();
+    inner.apply_routes(routes);
+    inner.grant_room();
+    inner.settle_flushes();
+    let by_time = inner.on_time(now);
+    let may_read = !paused && writer.replies() + inner.session.unwritten_replies() <= REPLIES;
+    let closing = inner.session.is_closing();
+    let nothing_to_write = writer.is_empty() || wrote.blocked;
+    let asleep = nothing_to_write && !(wrote.reading && may_read) && !closing;
+    let alarm = [inner.session.poll_timeout(), shed, ending, by_time].into_iter().flatten().min();
+    if asleep {
+        let blocked = !writer.is_empty();
+        inner.sleep(cx, if blocked { WakesFor::Commands } else { WakesFor::Everything }, alarm);
+    }
+    let requested = inner.ending.is_some_and(|ending| ending.said);
+    Turn { asleep, may_read, closing, requested, alarm }
+}
+
+impl Inner {
+    /// Whom to wake, and for what. To be said under the same lock under which there was nothing to do.
+    pub(super) fn sleep(&mut self, cx: &Context<'_>, wakes_for: WakesFor, alarm: Option<Instant>) {
+        match &mut self.task.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        self.task.wakes_for = wakes_for;
+        self.task.alarm = alarm;
+    }
+
+    pub(super) fn apply_routes(&mut self, routes: &mut Routes) {
+        for change in std::mem::take(&mut self.routes) {
+            routes.apply(&change);
+            if let crate::shared::RouteChange::Remove(_, key) = change {
+                self.streams.remove(key, &mut self.deferred.drops);
+            }
+        }
+    }
+
+    /// What a read brought, in its order.
+    fn apply(&mut self, batch: &mut Batch, rare: &[Packet<'_>], now: Instant) {
+        let mut rare = rare.iter();
+        let Batch { effects, keys, blocks } = batch;
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Message { id, keys: range, block, parts } => {
+                    if self.session.phase() != Phase::Online {
+                        // Nothing is delivered; before CONNACK this is a breach.
+                        self.session.handle_publish(Arrival { qos: parts.qos, id, holders: 0 });
+                        continue;
+                    }
+                    let Some(block) = blocks.get(block as usize) else { continue };
+                    let keys = &keys[range.start as usize..range.end as usize];
+                    self.on_message(id, keys, Message::new(block.clone(), &parts));
+                }
+                Effect::Unrouted if self.session.phase() == Phase::Online => self.unclaimed.count += 1,
+                Effect::Unrouted => {
+                    let qos = packetboat_core::wire::QoS::AtMostOnce;
+                    self.session.handle_publish(Arrival { qos, id: None, holders: 0 });
+                }
+                Effect::Ack(kind, id, reason) => {
+                    let ack = Ack { kind, id, reason, properties: Properties::EMPTY };
+                    self.session.handle_packet(&Packet::Ack(ack), now);
+                }
+                Effect::Rare => {
+                    if let Some(packet) = rare.next() {
+                        self.session.handle_packet(packet, now);
+                        self.drain_events();
+                    }
+                }
+                Effect::Oversize { qos, id, topic, size } => {
+                    self.session.handle_publish(Arrival { qos, id, holders: 0 });
+                    self.tell(&Event::Oversize { topic, size });
+                }
+                Effect::Breach(breach) => self.session.handle_breach(breach),
+            }
+        }
+        keys.clear();
+        blocks.clear();
+    }
+
+    fn on_connected(&mut self, shared: &Shared) {
+        let Some(connected) = &mut self.connected else { return };
+        if connected.client_id.is_empty() {
+            connected.client_id = self.client_id.clone();
+        }
+        connected.server.clone_from(&self.server);
+        self.client_id = connected.client_id.clone();
+        let connected = connected.clone();
+        self.deferred.state = Some(events::State::Connected(connected.clone()));
+        self.tell(&Event::Connected(connected));
+        let _ = shared;
+    }
+
+    /// Is reading to stop, and when is that to be looked at again? While we do not read, silence is ours.
+    fn pressure(&mut self, now: Instant) -> (bool, Option<Instant>) {
+        if !self.streams.is_paused() {
+            return (false, None);
+        }
+        let awaits = !self.session.is_idle() || !self.room.is_empty();
+        let mut stalled = Vec::new();
+        let next = self.streams.shed(now, awaits, |filter| stalled.push(filter.cloned()));
+        for filter in stalled {
+            self.tell(&Event::Stalled(filter));
+        }
+        if self.streams.is_flooded() {
+            let what = "more unacknowledged messages than twice the inbound quota";
+            self.session.handle_breach(Breach { reason: Reason::QUOTA_EXCEEDED, what });
+        }
+        let paused = self.streams.is_paused();
+        if paused {
+            self.session.handle_read(now);
+        }
+        (paused, next)
+    }
+
+    /// Somebody wants the client to end: when nothing is left to be done, or the time is up, the session is told.
+    fn ending_turn(&mut self, now: Instant) -> Option<Instant> {
+        let ending = self.ending.filter(|ending| !ending.said)?;
+        let queue = self.session.queue();
+        let finished = queue.messages == 0 && queue.in_flight == 0;
+        let drained = finished && (self.connected.is_none() || self.session.is_idle());
+        if drained || now >= ending.drain_until {
+            self.undelivered = queue.messages + queue.in_flight;
+            self.session.disconnect(ending.reason);
+            self.ending = Some(crate::shared::Ending { said: true, ..ending });
+            return None;
+        }
+        Some(ending.drain_until)
+    }
+}

@@ -1,0 +1,204 @@
+//! Bytes to the socket: one buffer, with large payloads spliced in where they belong.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use packetboat_core::session::Output;
+
+use crate::Io;
+
+/// Written between two reports to the session, so that publishers refill while the rest is written.
+const CHUNK: usize = 64 * 1024;
+
+/// Parts offered to the socket at once.
+const PARTS: usize = 16;
+
+/// What is being written.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    pub(super) output: Output<Bytes>,
+    /// Bytes the socket took, payloads included.
+    pub(super) taken: usize,
+    /// Of `output.bytes`.
+    at: usize,
+    /// The next payload, and how much of it the socket took.
+    splice: usize,
+    splice_at: usize,
+}
+
+impl Writer {
+    pub(super) fn is_empty(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// Bytes of answers to the broker that the socket has not taken, at most.
+    pub(super) fn replies(&self) -> usize {
+        self.output.replies.min(self.output.bytes.len() - self.at)
+    }
+
+    /// Offer at most a chunk to the socket. Ready with 0: nothing to write.
+    pub(super) fn poll(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.output.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let wrote = if self.output.splices.is_empty() {
+            let end = self.output.bytes.len().min(self.at + CHUNK);
+            let bytes = self.output.bytes.get(self.at..end).unwrap_or_default();
+            Pin::new(io).poll_write(cx, bytes)
+        } else {
+            let mut parts = [IoSlice::new(&[]); PARTS];
+            let count = self.parts(&mut parts);
+            Pin::new(io).poll_write_vectored(cx, &parts[..count])
+        };
+        match wrote {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(count)) => {
+                self.advance(count);
+                Poll::Ready(Ok(count))
+            }
+            other => other,
+        }
+    }
+
+    /// The next parts in order, a chunk of them.
+    fn parts<'a>(&'a self, parts: &mut [IoSlice<'a>; PARTS]) -> usize {
+        let (mut count, mut size) = (0, 0);
+        let (mut at, mut splice_at) = (self.at, self.splice_at);
+        let mut splices = self.output.splices.get(self.splice..).unwrap_or_default().iter();
+        let mut next = splices.next();
+        while count < PARTS && size < CHUNK {
+            let until = next.map_or(self.output.bytes.len(), |(offset, _)| *offset);
+            let part = if at < until {
+                let part = &self.output.bytes[at..until];
+                at = until;
+                part
+            } else if let Some((_, payload)) = next {
+                let part = &payload[splice_at..];
+                splice_at = 0;
+                next = splices.next();
+                part
+            } else {
+                break;
+            };
+            let part = &part[..part.len().min(4 * CHUNK)];
+            parts[count] = IoSlice::new(part);
+            size += part.len();
+            count += 1;
+        }
+        count
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.taken += count;
+        while count > 0 {
+            let next = self.output.splices.get(self.splice);
+            let until = next.map_or(self.output.bytes.len(), |(offset, _)| *offset);
+            if self.at < until {
+                let step = count.min(until - self.at);
+                self.at += step;
+                count -= step;
+            } else if let Some((_, payload)) = next {
+                let step = count.min(payload.len() - self.splice_at);
+                self.splice_at += step;
+                count -= step;
+                self.pass_splice();
+            } else {
+                break;
+            }
+        }
+        if self.at == self.output.bytes.len() && self.splice == self.output.splices.len() {
+            self.output.clear();
+            (self.taken, self.at, self.splice, self.splice_at) = (0, 0, 0, 0);
+        }
+    }
+
+    fn pass_splice(&mut self) {
+        if self.output.splices.get(self.splice).is_some_and(|(_, payload)| payload.len() == self.splice_at) {
+            (self.splice, self.splice_at) = (self.splice + 1, 0);
+        }
+    }
+
+    /// Nothing is kept while there is nothing to write.
+    pub(super) fn rest(&mut self) {
+        if self.output.is_empty() && self.output.bytes.capacity() > 0 {
+            self.output = Output::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+    use tokio::io::AsyncWrite;
+
+    /// Takes an uneven number of bytes at a time.
+    struct Slow(Vec<u8>);
+
+    impl AsyncWrite for Slow {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let count = bytes.len().min(7);
+            self.get_mut().0.extend_from_slice(&bytes[..count]);
+            Poll::Ready(Ok(count))
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            parts: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let all: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+            let count = all.len().min(5);
+            self.get_mut().0.extend_from_slice(&all[..count]);
+            Poll::Ready(Ok(count))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl tokio::io::AsyncRead for Slow {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn payloads_are_spliced_in_where_they_belong_however_little_is_taken_at_a_time() {
+        let payload = |text: &'static str| Bytes::from_static(text.as_bytes());
+        let outputs = [
+            vec![],
+            vec![(5, payload("<a long payload>"))],
+            vec![(5, payload("<one>")), (5, payload("<two>")), (11, payload("<at the end>"))],
+            (0..40).map(|at| (at / 4, payload("#"))).collect(),
+        ];
+        for splices in outputs {
+            let bytes = b"hello world".to_vec();
+            let mut expected = bytes.clone();
+            for (offset, payload) in splices.iter().rev() {
+                expected.splice(offset..offset, payload.iter().copied());
+            }
+            let output = Output { bytes, splices, replies: 0 };
+            let mut writer = Writer { output, ..Writer::default() };
+            let (mut slow, mut total) = (Slow(Vec::new()), 0);
+            let mut cx = Context::from_waker(Waker::noop());
+            while !writer.is_empty() {
+                let Poll::Ready(Ok(count)) = writer.poll(&mut slow, &mut cx) else { panic!("always ready") };
+                total += count;
+            }
+            assert_eq!(slow.0, expected);
+            assert_eq!(total, expected.len());
+        }
+    }
+}

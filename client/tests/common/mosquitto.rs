@@ -1,0 +1,99 @@
+//! A real broker: mosquitto on a port of its own, killed when dropped.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running mosquitto.
+pub(crate) struct Mosquitto {
+    child: Option<Child>,
+    port: u16,
+    directory: PathBuf,
+}
+
+/// Starts one, or says why the test is skipped. With `PACKETBOAT_REQUIRE_BROKER=1` a missing broker is a failure.
+pub(crate) fn mosquitto() -> Option<Mosquitto> {
+    mosquitto_with("")
+}
+
+/// Starts one with further lines of configuration.
+pub(crate) fn mosquitto_with(configuration: &str) -> Option<Mosquitto> {
+    let Some(program) = program() else {
+        let required = std::env::var_os("PACKETBOAT_REQUIRE_BROKER").is_some_and(|value| value == "1");
+        assert!(!required, "mosquitto is required and not installed: apt-get install mosquitto");
+        eprintln!("SKIPPED: mosquitto is not installed");
+        return None;
+    };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let directory = std::env::temp_dir().join(format!("packetboat-mosquitto-{}-{port}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let anonymous = if configuration.contains("allow_anonymous") { "" } else { "allow_anonymous true\n" };
+    let mut file = std::fs::File::create(directory.join("mosquitto.conf")).unwrap();
+    let fixed = "persistence true\nautosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n";
+    // Relative paths in it, the password file's for example, are in the broker's directory.
+    let configuration = configuration.replace("{directory}", &directory.display().to_string());
+    write!(file, "listener {port} 127.0.0.1\npersistence_location {}/\n", directory.display()).unwrap();
+    write!(file, "{fixed}{anonymous}{configuration}").unwrap();
+    let mut broker = Mosquitto { child: None, port, directory };
+    broker.spawn(&program);
+    Some(broker)
+}
+
+fn program() -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let known = std::env::split_paths(&paths).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    known.map(|path| path.join("mosquitto")).find(|path| path.exists())
+}
+
+impl Mosquitto {
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it, as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts it again on the same port.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let program = program().unwrap();
+        self.spawn(&program);
+    }
+
+    /// Stops (SIGSTOP) or continues (SIGCONT) the process.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().unwrap().id();
+        let status = Command::new("kill").args([format!("-{signal}"), id.to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn spawn(&mut self, program: &PathBuf) {
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(self.directory.join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < deadline, "mosquitto does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
