@@ -1,0 +1,112 @@
+//! What `pub` and `sub` share: where to connect, as whom, and for how long.
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, Args};
+
+use super::values::{self, Expiry, Protocol};
+use crate::options::Location;
+use crate::properties::PropertyArguments;
+use packetboat::QoS;
+
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// Host name or address of the broker [default: localhost]
+    #[arg(short = 'h', long, value_parser = values::host, conflicts_with = "url", help_heading = "Connection")]
+    pub(crate) host: Option<String>,
+
+    /// Port of the broker [default: 1883]
+    #[arg(short, long, value_parser = values::port, conflicts_with = "url", help_heading = "Connection")]
+    pub(crate) port: Option<u16>,
+
+    /// Broker, user and topic at once: mqtt://[user[:password]@]host[:port][/topic]
+    ///
+    /// What follows the slash is the topic, taken as it stands. User and password are percent-decoded.
+    #[arg(short = 'L', long, value_parser = Location::parse, help_heading = "Connection")]
+    pub(crate) url: Option<Location>,
+
+    /// User name
+    #[arg(short, long, allow_hyphen_values = true, help_heading = "Connection")]
+    pub(crate) username: Option<String>,
+
+    /// Password; other users of this machine may see it
+    #[arg(short = 'P', long = "pw", value_name = "PASSWORD", allow_hyphen_values = true, help_heading = "Connection")]
+    pub(crate) password: Option<OsString>,
+
+    /// Version of MQTT: 5, 311 or 31, also as mqttv5, mqttv311, mqttv31
+    ///
+    /// "auto" is 5.0, and 3.1.1 with a broker that does not know 5.0.
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "auto", value_parser = values::protocol,
+        help_heading = "Connection")]
+    pub(crate) protocol_version: Protocol,
+
+    /// Local address (or host name of it) to connect from
+    #[arg(short = 'A', long, value_name = "ADDRESS", help_heading = "Connection")]
+    pub(crate) bind_address: Option<String>,
+
+    /// Seconds of silence after which the connection is probed; 0 for never
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 60, help_heading = "Connection")]
+    pub(crate) keepalive: u16,
+
+    /// Client identifier [default: pb- and 16 random characters]
+    #[arg(short, long, allow_hyphen_values = true, help_heading = "Session")]
+    pub(crate) id: Option<String>,
+
+    /// Take up the session of an earlier run, and leave it at the broker for a later one; needs -i
+    #[arg(short = 'c', long, help_heading = "Session")]
+    pub(crate) disable_clean_session: bool,
+
+    /// Seconds the broker keeps the session after the end; -1: it does not expire
+    ///
+    /// Default: -1 with -c, otherwise 0. Needs -i if it is not 0. Brokers of 3.1.1 decide themselves.
+    #[arg(short = 'x', long, value_name = "SECONDS", value_parser = values::expiry, allow_hyphen_values = true,
+        help_heading = "Session")]
+    pub(crate) session_expiry_interval: Option<Expiry>,
+
+    #[command(flatten)]
+    pub(crate) properties: PropertyArguments,
+
+    #[command(flatten)]
+    pub(crate) will: WillArguments,
+
+    /// Tell on standard error what happens
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) debug: bool,
+
+    /// No warnings, no progress, and no errors but those of the command line
+    #[arg(long, conflicts_with = "debug", help_heading = "Output")]
+    pub(crate) quiet: bool,
+
+    /// Print help (-h is the host)
+    #[arg(long, action = ArgAction::HelpLong, help_heading = "Output")]
+    help: Option<bool>,
+}
+
+/// The message the broker publishes when this client is lost. At a regular end it does not.
+#[derive(Debug, Args)]
+pub(crate) struct WillArguments {
+    /// Topic of the message the broker publishes if the connection is lost
+    #[arg(long, value_name = "TOPIC", allow_hyphen_values = true, help_heading = "Will")]
+    pub(crate) will_topic: Option<String>,
+
+    /// Its payload [default: empty]
+    #[arg(long, value_name = "PAYLOAD", requires = "will_topic", allow_hyphen_values = true, help_heading = "Will")]
+    pub(crate) will_payload: Option<OsString>,
+
+    /// Its QoS
+    #[arg(long, value_name = "QOS", requires = "will_topic", default_value = "0", value_parser = values::qos,
+        help_heading = "Will")]
+    pub(crate) will_qos: QoS,
+
+    /// It is to be retained
+    #[arg(long, requires = "will_topic", help_heading = "Will")]
+    pub(crate) will_retain: bool,
+}
+
+impl Connection {
+    /// The topics of -t, and that of -L.
+    pub(crate) fn topics(&self, given: &[String]) -> Vec<String> {
+        let of_url = self.url.iter().filter_map(|location| location.topic.clone());
+        of_url.chain(given.iter().cloned()).collect()
+    }
+}

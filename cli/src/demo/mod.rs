@@ -1,0 +1,7 @@
+//! `packetboat demo`.
+
+use crate::failure::{Exit, Failure};
+
+pub(crate) async fn run() -> Result<Exit, Failure> {
+    Ok(Exit::Success)
+}

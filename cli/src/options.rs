@@ -1,0 +1,179 @@
+//! From the command line to the options of the client.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use packetboat::{Options, Server, SessionMode, VersionChoice, Will};
+use packetboat_core::wire::{Place, PropertiesBuf, Property};
+
+use crate::arguments::{Connection, Expiry};
+use crate::bind::BoundTcp;
+use crate::failure::Failure;
+
+/// `-L`: a URL whose path is a topic.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Location {
+    /// Without the topic.
+    pub(crate) broker: String,
+    pub(crate) topic: Option<String>,
+}
+
+impl Location {
+    /// Everything behind the first slash after the host is the topic as it stands: `#` and `?` are no delimiters.
+    /// Whether the rest is right is for the client to say.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err("write mqtt://host/topic or mqtt://user:password@host:port/topic".into());
+        };
+        let (authority, topic) = match rest.split_once('/') {
+            Some((authority, topic)) => (authority, Some(topic)),
+            None => (rest, None),
+        };
+        let topic = topic.filter(|topic| !topic.is_empty()).map(str::to_owned);
+        Ok(Self { broker: format!("{scheme}://{authority}"), topic })
+    }
+}
+
+/// What the session is to outlive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Keeping {
+    /// A cut, but not the end.
+    UntilTheEnd,
+    /// The end, too; an earlier session is taken up.
+    Resumed(Expiry),
+    /// The end, too; an earlier session is thrown away.
+    Fresh(Expiry),
+}
+
+/// The options for the client.
+pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
+    let mut options = match &arguments.url {
+        Some(location) => Options::new(&location.broker),
+        None => {
+            let host = arguments.host.as_deref().unwrap_or("localhost");
+            Options::for_server(Server::new(host, arguments.port.unwrap_or(1883)))
+        }
+    };
+    if let Some(username) = &arguments.username {
+        options = options.username(username);
+    }
+    if let Some(password) = &arguments.password {
+        options = options.password(bytes(password.clone()));
+    }
+    if let Some(id) = &arguments.id {
+        options = options.client_id(id);
+    }
+    options = match keeping(arguments)? {
+        Keeping::UntilTheEnd => options,
+        Keeping::Resumed(expiry) | Keeping::Fresh(expiry) => {
+            options.session(SessionMode::Persistent { expiry: expiry.duration() })
+        }
+    };
+    if let Some(will) = will(arguments)? {
+        options = options.will(will);
+    }
+    if let Some(address) = &arguments.bind_address {
+        options = options.transport(BoundTcp::new(address));
+    }
+    options = options.version(version(arguments)?).keep_alive(Duration::from_secs(arguments.keepalive.into()));
+    Ok(with_properties(arguments, options))
+}
+
+/// What -c and -x together ask for.
+pub(crate) fn keeping(arguments: &Connection) -> Result<Keeping, Failure> {
+    let given: Option<u32> = arguments.properties.number(Place::Connect, Property::SessionExpiryInterval);
+    let expiry = arguments.session_expiry_interval.or(given.map(Expiry));
+    let named = arguments.id.as_ref().is_some_and(|id| !id.is_empty());
+    match (arguments.disable_clean_session, expiry) {
+        (true, _) if !named => Err(Failure::usage("-c needs a client identifier of your choice: add -i <id>")),
+        (true, expiry) => Ok(Keeping::Resumed(expiry.unwrap_or(Expiry::NEVER))),
+        (false, None | Some(Expiry(0))) => Ok(Keeping::UntilTheEnd),
+        (false, Some(_)) if !named => Err(Failure::usage(
+            "a session that is kept after the end needs a client identifier of your choice: add -i <id>",
+        )),
+        (false, Some(expiry)) => Ok(Keeping::Fresh(expiry)),
+    }
+}
+
+/// Properties need 5.0: that is what is spoken then.
+fn version(arguments: &Connection) -> Result<VersionChoice, Failure> {
+    let protocol = arguments.protocol_version;
+    if arguments.properties.is_empty() {
+        return Ok(protocol.0);
+    }
+    if protocol.is_old() {
+        return Err(Failure::usage("-D is for MQTT 5.0: leave out -D, or leave out -V"));
+    }
+    Ok(VersionChoice::V5)
+}
+
+fn will(arguments: &Connection) -> Result<Option<Will>, Failure> {
+    let will = &arguments.will;
+    let properties = arguments.properties.block(Place::Will, &[]);
+    let Some(topic) = &will.will_topic else {
+        if properties.is_empty() {
+            return Ok(None);
+        }
+        return Err(Failure::usage("there is no will for -D will: add --will-topic"));
+    };
+    Ok(Some(Will {
+        topic: topic.clone(),
+        payload: will.will_payload.clone().map(bytes).unwrap_or_default(),
+        qos: will.will_qos,
+        retain: will.will_retain,
+        properties,
+    }))
+}
+
+/// The properties of CONNECT. Those that are options of the client are set as such.
+fn with_properties(arguments: &Connection, mut options: Options) -> Options {
+    const OPTIONS: [Property; 4] = [
+        Property::SessionExpiryInterval,
+        Property::ReceiveMaximum,
+        Property::MaximumPacketSize,
+        Property::TopicAliasMaximum,
+    ];
+    let given = &arguments.properties;
+    if let Some(maximum) = given.number(Place::Connect, Property::ReceiveMaximum) {
+        options = options.inbound(maximum, INBOUND_BYTES);
+    }
+    if let Some(maximum) = given.number(Place::Connect, Property::MaximumPacketSize) {
+        options = options.maximum_packet_size(maximum);
+    }
+    if let Some(maximum) = given.number(Place::Connect, Property::TopicAliasMaximum) {
+        options = options.topic_alias_maximum(maximum);
+    }
+    // Which alias stands for which topic the client decides; the number given is how many it may use.
+    if let Some(aliases) = given.number(Place::Publish, Property::TopicAlias) {
+        options = options.outgoing_aliases(aliases);
+    }
+    let block: PropertiesBuf = given.block(Place::Connect, &OPTIONS);
+    if block.is_empty() { options } else { options.properties(block) }
+}
+
+/// The client's default.
+const INBOUND_BYTES: usize = 16 * 1024 * 1024;
+
+/// The bytes of an argument: on Unix any, elsewhere UTF-8.
+pub(crate) fn bytes(argument: OsString) -> Vec<u8> {
+    argument.into_encoded_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(broker: &str, topic: Option<&str>) -> Result<Location, String> {
+        Ok(Location { broker: broker.into(), topic: topic.map(str::to_owned) })
+    }
+
+    #[test]
+    fn the_path_of_a_url_is_the_topic() {
+        assert_eq!(Location::parse("mqtt://h/a/b"), location("mqtt://h", Some("a/b")));
+        assert_eq!(Location::parse("mqtt://u:p@h:1/a/#"), location("mqtt://u:p@h:1", Some("a/#")));
+        assert_eq!(Location::parse("mqtt://h//a"), location("mqtt://h", Some("/a")));
+        assert_eq!(Location::parse("mqtt://h/"), location("mqtt://h", None));
+        assert_eq!(Location::parse("mqtt://h"), location("mqtt://h", None));
+        assert!(Location::parse("h/a").is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! `packetboat pub`.
+
+mod lines;
+mod payload;
+mod progress;
+mod sender;
+
+use std::time::Duration;
+
+use packetboat::{Client, TopicName};
+use packetboat_core::wire::Place;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::arguments::Publish;
+use crate::connect::{Watch, connect};
+use crate::failure::{Exit, Failure};
+use crate::report::Report;
+use crate::signals::Stop;
+use payload::Payload;
+use sender::Sender;
+
+/// When the time is up, so much more is allowed for a goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
+    let connection = &arguments.connection;
+    let report = Report { debug: connection.debug, quiet: connection.quiet };
+    let until = arguments.timeout.map(|limit| Instant::now() + limit);
+    connection.properties.only(&[Place::Connect, Place::Publish, Place::Will])?;
+    let topics = topics(&arguments)?;
+    let payload = Payload::of(&arguments)?;
+    let mut stop = Stop::listen().map_err(|error| Failure::usage(format_args!("no signals: {error}")))?;
+
+    let client = tokio::select! {
+        client = connect(connection, &mut stop, report) => client?,
+        () = reached(until) => return Err(Failure::new(Exit::NotDelivered, "not sent: the time of -W is up")),
+    };
+    let watch = Watch::new(&client, report, drop);
+    let mut sender = Sender::new(&client, topics, &arguments, report);
+    let interruption = tokio::select! {
+        result = sender.send(payload) => result.map(|()| None),
+        () = stop.asked() => Ok(Some("stopped")),
+        () = reached(until) => Ok(Some("the time of -W is up")),
+    };
+    sender.finish();
+    let summary = sender.summary();
+    goodbye(&client, interruption.as_ref().is_ok_and(Option::is_some)).await;
+    let lost = watch.finish().await.qos0;
+    let interruption = interruption?;
+    if let Some(failure) = summary.failure {
+        return Err(failure);
+    }
+    if let Some(why) = interruption {
+        let (delivered, open) = (summary.delivered, summary.open);
+        let text = format!("{why}: {delivered} messages delivered, {open} on the way that may have arrived or not");
+        return Err(Failure::new(Exit::NotDelivered, text));
+    }
+    if lost > 0 {
+        let text = format!("{lost} messages of QoS 0 were lost with the connection; -q 1 would have saved them");
+        return Err(Failure::new(Exit::NotDelivered, text));
+    }
+    report.debug(format_args!("{} messages delivered", summary.delivered));
+    Ok(Exit::Success)
+}
+
+fn topics(arguments: &Publish) -> Result<Vec<String>, Failure> {
+    let topics = arguments.connection.topics(&arguments.topic);
+    if topics.is_empty() {
+        return Err(Failure::usage("no topic: add -t <topic>, or a path to the URL of -L"));
+    }
+    for topic in &topics {
+        let wrong = |error| Failure::usage(format_args!("the topic {topic:?} is wrong: {error}"));
+        TopicName::new(topic).map_err(wrong)?;
+    }
+    Ok(topics)
+}
+
+/// What was accepted is finished first, for a while.
+async fn goodbye(client: &Client, in_a_hurry: bool) {
+    let disconnect = client.disconnect();
+    // What is undelivered then has been counted already.
+    let _ = if in_a_hurry { timeout(GOODBYE, disconnect).await.unwrap_or(Ok(())) } else { disconnect.await };
+}
+
+async fn reached(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}

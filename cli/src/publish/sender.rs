@@ -1,0 +1,187 @@
+//! Sending: as many messages on the way as the client takes, and the result of each.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use packetboat::{Client, PropertiesBuf, PublishError, Published, QoS, Receipt};
+use packetboat_core::wire::Place;
+
+use super::payload::{self, Payload};
+use super::progress::Progress;
+use crate::arguments::Publish;
+use crate::failure::Failure;
+use crate::report::Report;
+
+/// Receipts kept; more than the client has on the way, so that nobody waits for the oldest without need.
+const RECEIPTS: usize = 8192;
+
+/// Failures told of one by one.
+const TOLD: u64 = 10;
+
+/// Sends messages and keeps the books.
+#[derive(Debug)]
+pub(super) struct Sender<'a> {
+    client: &'a Client,
+    topics: Vec<String>,
+    qos: QoS,
+    retain: bool,
+    properties: PropertiesBuf,
+    report: Report,
+    progress: Progress,
+    receipts: VecDeque<(u64, Receipt)>,
+    /// Messages begun.
+    number: u64,
+    delivered: u64,
+    failed: u64,
+    first: Option<Failure>,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub(super) struct Summary {
+    pub(super) delivered: u64,
+    /// Accepted and without a result.
+    pub(super) open: usize,
+    pub(super) failure: Option<Failure>,
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn new(client: &'a Client, topics: Vec<String>, arguments: &Publish, report: Report) -> Self {
+        Self {
+            client,
+            topics,
+            qos: arguments.qos,
+            retain: arguments.retain,
+            properties: arguments.connection.properties.block(Place::Publish, &[]),
+            report,
+            progress: Progress::none(),
+            receipts: VecDeque::new(),
+            number: 0,
+            delivered: 0,
+            failed: 0,
+            first: None,
+        }
+    }
+
+    /// Send everything and wait for every result. May be dropped at any time.
+    pub(super) async fn send(&mut self, payload: Payload) -> Result<(), Failure> {
+        if !(self.report.quiet || self.report.debug || payload.count() == Some(1)) {
+            let topics = self.topics.len() as u64;
+            self.progress = Progress::new(payload.count().map(|count| count * topics));
+        }
+        match payload {
+            Payload::Same { bytes, times, delay } => {
+                for time in 0..times {
+                    if let (Some(delay), 1..) = (delay, time) {
+                        self.settle_all().await;
+                        tokio::time::sleep(delay).await;
+                    }
+                    self.publish(&bytes).await;
+                }
+            }
+            Payload::Lines(mut lines) => loop {
+                let batch = tokio::select! {
+                    batch = lines.next() => batch,
+                    () = self.settle_one(), if !self.receipts.is_empty() => continue,
+                };
+                let Some(batch) = batch else { break };
+                for line in batch.map_err(|error| payload::no_input(&error))? {
+                    self.publish(&line).await;
+                }
+            },
+        }
+        self.settle_all().await;
+        Ok(())
+    }
+
+    /// Take the progress away.
+    pub(super) fn finish(&self) {
+        self.progress.finish();
+    }
+
+    pub(super) fn summary(self) -> Summary {
+        let mut failure = self.first;
+        if let Some(failure) = failure.as_mut().filter(|_| self.failed > 1) {
+            let total = self.delivered + self.failed;
+            failure.message = format!("{} of {total} messages failed; the first: {}", self.failed, failure.message);
+        }
+        Summary { delivered: self.delivered, open: self.receipts.len(), failure }
+    }
+
+    /// To each topic. Waits only for room.
+    async fn publish(&mut self, payload: &Bytes) {
+        self.number += 1;
+        let (number, client) = (self.number, self.client);
+        for at in 0..self.topics.len() {
+            let topic = &self.topics[at];
+            let publish = client.publish(topic, payload).qos(self.qos).retain(self.retain);
+            let publish = if self.properties.is_empty() { publish } else { publish.properties(self.properties.clone()) };
+            let accepted = publish.enqueue().await;
+            self.report.debug(format_args!("message {number}: {} bytes to {}", payload.len(), self.topics[at]));
+            match accepted {
+                Ok(receipt) => self.receipts.push_back((number, receipt)),
+                Err(error) => self.record(number, Err(error)),
+            }
+        }
+        if self.receipts.len() % 64 == 0 {
+            poll_fn(|cx| Poll::Ready(self.settle_ready(cx))).await;
+        }
+        while self.receipts.len() > RECEIPTS {
+            self.settle_one().await;
+        }
+        // Where there is always room, the clock and the signals must be looked at all the same.
+        tokio::task::consume_budget().await;
+    }
+
+    async fn settle_all(&mut self) {
+        while !self.receipts.is_empty() {
+            self.settle_one().await;
+        }
+    }
+
+    /// Wait for the oldest result, and take those that are there with it.
+    async fn settle_one(&mut self) {
+        poll_fn(|cx| if self.settle_ready(cx) > 0 { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    /// Take results from the oldest on, as long as they are there; say how many.
+    fn settle_ready(&mut self, cx: &mut Context<'_>) -> usize {
+        let mut settled = 0;
+        while let Some((number, receipt)) = self.receipts.front_mut() {
+            let number = *number;
+            let Poll::Ready(result) = Pin::new(receipt).poll(cx) else { break };
+            self.receipts.pop_front();
+            self.record(number, result);
+            settled += 1;
+        }
+        self.progress.set(self.delivered);
+        settled
+    }
+
+    fn record(&mut self, number: u64, result: Result<Published, PublishError>) {
+        match result {
+            Ok(published) => {
+                self.delivered += 1;
+                if published.possible_duplicate {
+                    let text = "the broker lost the session and the message was sent again: it may arrive twice";
+                    self.report.warn(format_args!("message {number}: {text}"));
+                }
+                self.report.debug(format_args!("message {number}: {}", published.reason));
+            }
+            Err(error) => {
+                self.failed += 1;
+                if self.failed > 1 && self.failed <= TOLD {
+                    self.report.error(format_args!("message {number}: {error}"));
+                }
+                if self.first.is_none() {
+                    let failure = Failure::from(error);
+                    let message = format!("message {number}: {}", failure.message);
+                    self.first = Some(Failure { message, ..failure });
+                }
+            }
+        }
+    }
+}

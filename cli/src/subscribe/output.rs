@@ -1,0 +1,77 @@
+//! What messages look like on standard output.
+
+use std::io::{self, Write};
+
+use packetboat::Message;
+
+use crate::arguments::Subscribe;
+use crate::failure::Failure;
+use crate::format::View;
+use crate::report::Report;
+
+/// Writes messages as the options ask for.
+pub(super) struct Output<'a> {
+    arguments: &'a Subscribe,
+    report: Report,
+    buffer: Vec<u8>,
+}
+
+/// What became of the bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Written {
+    All,
+    /// The reader of the pipe is gone, which is how `| head` ends.
+    NobodyReads,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(arguments: &'a Subscribe, report: Report) -> Self {
+        Self { arguments, report, buffer: Vec::new() }
+    }
+
+    /// Into the buffer.
+    pub(super) fn print(&mut self, message: &Message) {
+        let view = View::of(message);
+        let (topic, length) = (view.topic, view.payload.len());
+        self.report.debug(format_args!("received {length} bytes on {topic} at QoS {}", view.qos as u8));
+        let newline = !self.arguments.no_newline;
+        if let Some(template) = &self.arguments.format {
+            let start = self.buffer.len();
+            if template.render(&view, &mut self.buffer).is_err() {
+                self.buffer.truncate(start);
+                self.report.error(format_args!("the payload on {topic} is not JSON: use %j or %p in -F"));
+                return;
+            }
+        } else if self.arguments.verbose {
+            // As mosquitto_sub has it: an empty payload has a word of its own, and no place where no line ends.
+            if length == 0 && !newline {
+                return;
+            }
+            self.buffer.extend_from_slice(topic.as_bytes());
+            self.buffer.push(b' ');
+            self.buffer.extend_from_slice(if length == 0 { b"(null)" } else { view.payload });
+        } else if length == 0 {
+            return;
+        } else {
+            self.buffer.extend_from_slice(view.payload);
+        }
+        if newline {
+            self.buffer.push(b'\n');
+        }
+    }
+
+    /// Out of the buffer, and out of the process.
+    pub(super) fn flush(&mut self) -> Result<Written, Failure> {
+        if self.buffer.is_empty() {
+            return Ok(Written::All);
+        }
+        let mut stdout = io::stdout().lock();
+        let result = stdout.write_all(&self.buffer).and_then(|()| stdout.flush());
+        self.buffer.clear();
+        match result {
+            Ok(()) => Ok(Written::All),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Written::NobodyReads),
+            Err(error) => Err(Failure::output(&error)),
+        }
+    }
+}
