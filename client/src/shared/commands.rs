@@ -175,7 +175,6 @@ impl Inner {
         });
         if let Some(key) = stream {
             self.routes.push(RouteChange::Insert(filter.clone(), key));
-            self.claim(key, Some(filter));
         }
         self.subscribes.insert(PendingSubscribe { stream, detached, ..PendingSubscribe::default() });
         self.drain_events();
@@ -190,13 +189,12 @@ impl Inner {
             self.streams.end(key, End::Disconnected, &mut self.deferred.wake);
         }
         self.routes.push(RouteChange::InsertAll(key));
-        self.claim(key, None);
         self.wake_task_for(WakesFor::Commands);
         key
     }
 
     /// Messages of a resumed session that waited for this stream.
-    fn claim(&mut self, key: u32, filter: Option<&TopicFilter>) {
+    pub(crate) fn claim(&mut self, key: u32, filter: Option<&TopicFilter>) {
         let matches = |message: &Message| {
             filter.is_none_or(|filter| packetboat_core::topic::matches(filter.filter(), message.topic()))
         };
@@ -205,8 +203,7 @@ impl Inner {
         self.unclaimed.waiting = waiting;
         for (mut message, token, _) in claimed {
             message.token = Some(token);
-            let dropped = self.streams.push(key, message, self.now, &mut self.deferred.wake);
-            self.discard(dropped);
+            self.queue(key, message, self.now);
         }
     }
 

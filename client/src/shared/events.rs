@@ -129,7 +129,19 @@ impl Inner {
             }
             return;
         }
-        let takers: Vec<u32> = keys.iter().copied().filter(|&key| self.streams.takes(key, qos)).collect();
+        self.takers.clear();
+        for &key in keys {
+            if self.streams.takes(key, qos) {
+                self.takers.push(key);
+            }
+        }
+        let takers = std::mem::take(&mut self.takers);
+        self.on_acknowledged_message(id, keys, &takers, message);
+        self.takers = takers;
+    }
+
+    fn on_acknowledged_message(&mut self, id: Option<u16>, keys: &[u32], takers: &[u32], mut message: Message) {
+        let (qos, now) = (message.qos(), self.now);
         let waits = keys.is_empty() && self.may_wait();
         let holders = u16::try_from(takers.len()).unwrap_or(u16::MAX) + u16::from(waits);
         let Verdict::Deliver(token) = self.session.handle_publish(Arrival { qos, id, holders }) else { return };
@@ -137,14 +149,18 @@ impl Inner {
             return self.unclaimed.waiting.push((message, token, now + CLAIM_TIME));
         }
         self.unclaimed.count += u64::from(keys.is_empty());
-        for key in takers {
-            let mut copy = message.clone();
-            copy.token = token;
-            self.queue(key, copy, now);
+        if let Some((&last, rest)) = takers.split_last() {
+            for &key in rest {
+                let mut copy = message.clone();
+                copy.token = token;
+                self.queue(key, copy, now);
+            }
+            message.token = token;
+            self.queue(last, message, now);
         }
     }
 
-    fn queue(&mut self, key: u32, message: Message, now: Instant) {
+    pub(crate) fn queue(&mut self, key: u32, message: Message, now: Instant) {
         let dropped = self.streams.push(key, message, now, &mut self.deferred.wake);
         if dropped.is_some() {
             self.discard(dropped);

@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     /// Filters of dropped streams that stay subscribed: the session is a persistent one.
     pub(crate) orphans: Vec<TopicFilter>,
     pub(crate) unclaimed: Unclaimed,
+    /// The streams that take the message at hand; kept for its allocation.
+    pub(crate) takers: Vec<u32>,
     /// The bounds of the session's queue.
     pub(crate) queue_messages: usize,
     pub(crate) queue_bytes: usize,
@@ -198,6 +200,7 @@ impl Shared {
             routes: Vec::new(),
             orphans: Vec::new(),
             unclaimed: Unclaimed::default(),
+            takers: Vec::new(),
             queue_messages: settings.options.queue_messages,
             queue_bytes: settings.options.queue_bytes,
             inbound_window: settings.options.inbound_messages,

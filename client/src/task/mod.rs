@@ -69,8 +69,8 @@ impl Task {
         if let Some(limit) = options.retry_limit {
             backoff = backoff.retry_limit(limit);
         }
-        let mut task = Self {
-            stage: Stage::Over,
+        Self {
+            stage: Stage::Waiting(Instant(0)),
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
             routes: Routes::default(),
             backoff: Backoff::new(backoff, crate::options::seed()),
@@ -79,9 +79,7 @@ impl Task {
             first,
             deadline: Instant(0),
             shared,
-        };
-        task.dial();
-        task
+        }
     }
 
     /// Begin an attempt.

@@ -9,7 +9,7 @@ use packetboat_core::wire::{Ack, Packet, Properties, Reason};
 use super::read::{Batch, Effect, Routes};
 use super::write::Writer;
 use crate::message::Message;
-use crate::shared::{Inner, Shared, WakesFor};
+use crate::shared::{Inner, RouteChange, Shared, WakesFor};
 use crate::{Event, events};
 
 /// More unwritten answers than this stop reading: the broker asks faster than it listens.
@@ -108,8 +108,11 @@ impl Inner {
     pub(super) fn apply_routes(&mut self, routes: &mut Routes) {
         for change in std::mem::take(&mut self.routes) {
             routes.apply(&change);
-            if let crate::shared::RouteChange::Remove(_, key) = change {
-                self.streams.remove(key, &mut self.deferred.drops);
+            match change {
+                // What was read before the route stood waited for it: nothing is overtaken.
+                RouteChange::Insert(filter, key) => self.claim(key, Some(&filter)),
+                RouteChange::InsertAll(key) => self.claim(key, None),
+                RouteChange::Remove(_, key) => self.streams.remove(key, &mut self.deferred.drops),
             }
         }
     }
