@@ -36,6 +36,14 @@ pub fn length(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
+/// The first byte, the size of the fixed header and the size of the whole packet at the front of these bytes.
+#[inline]
+pub fn split(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (&first, rest) = bytes.split_first()?;
+    let (remaining, used) = length(rest)?;
+    Some((first, 1 + used, 1 + used + remaining))
+}
+
 pub fn put_length(mut value: usize, out: &mut Vec<u8>) {
     loop {
         let byte = (value & 0x7f) as u8;
@@ -169,7 +177,7 @@ pub fn publish_id(body: &[u8]) -> [u8; 2] {
     [body[at], body[at + 1]]
 }
 
-/// Pre-encoded PUBLISHes of one size, with ascending identifiers, to be sent over and over.
+/// Pre-encoded messages of one size, with ascending identifiers, to be sent over and over.
 pub struct Block {
     bytes: Vec<u8>,
     frame: usize,

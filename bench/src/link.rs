@@ -65,9 +65,7 @@ impl Link {
             }
         }
         let bytes = &self.bytes[self.start..self.end];
-        let (&first, rest) = bytes.split_first()?;
-        let (remaining, used) = frames::length(rest)?;
-        let (head, size) = (1 + used, 1 + used + remaining);
+        let (first, head, size) = frames::split(bytes)?;
         let needed = if first >> 4 == frames::PUBLISH { size.min(PUBLISH_HEAD) } else { size };
         if bytes.len() < needed {
             return None;

@@ -1,10 +1,12 @@
 //! Packetboat beside its peers and the raw socket limit, in one run.
 
 mod arguments;
+mod counts;
 mod frames;
 mod job;
 mod link;
 mod measure;
+mod memory;
 mod peers;
 mod raw;
 mod report;
@@ -41,6 +43,7 @@ fn start(arguments: &[String]) -> Result<(), Error> {
                 Ok(())
             }
             Command::Measure(arguments) => run::run(&arguments),
+            Command::Count(arguments) => counts::run(&arguments),
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Figures for people and for programs.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde_json::{Value, json};
 
@@ -154,32 +155,32 @@ fn row(
         ),
     };
     if let Some(ratio) = ratio(&(RAW, Runtime::Blocking)).filter(|_| contender.0 != RAW) {
-        text += &format!("  {ratio:>6.2} x raw");
+        let _ = write!(text, "  {ratio:>6.2} x raw");
     }
     if contender.0 == OURS {
         let others = rows.keys().filter(|other| other.0 != RAW && other.0 != OURS && other.1 == contender.1);
         for other in others {
-            text += &format!("  {:.2} x {}", ratio(other).unwrap_or(0.0), other.0);
+            let _ = write!(text, "  {:.2} x {}", ratio(other).unwrap_or(0.0), other.0);
         }
     }
     if matches!(setting.workload, Workload::Publish(_)) {
-        text += &format!("  {:>6.0} B/read", summary.read_size);
+        let _ = write!(text, "  {:>6.0} B/read", summary.read_size);
     }
     text
 }
 
 fn failure(runs: &[Result<Measured, String>]) -> String {
-    let errors = runs.iter().filter_map(|run| run.as_ref().err());
-    format!("failed: {}", errors.cloned().next().unwrap_or_default())
+    let mut errors = runs.iter().filter_map(|run| run.as_ref().err());
+    format!("failed: {}", errors.next().cloned().unwrap_or_default())
 }
 
 fn title(setting: &Setting) -> String {
     let mut title = setting.workload.to_string();
     if setting.window > 0 {
-        title += &format!(", window {}", setting.window);
+        let _ = write!(title, ", window {}", setting.window);
     }
     if setting.workload != Workload::Idle {
-        title += &format!(", {} B", setting.payload);
+        let _ = write!(title, ", {} B", setting.payload);
     }
     title
 }

@@ -29,7 +29,7 @@ pub type Contender = (&'static str, Runtime);
 pub type Results = BTreeMap<Setting, BTreeMap<Contender, Vec<Result<Measured, String>>>>;
 
 /// No job takes longer: a peer that loses messages would wait for ever.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let sink = Sink::start()?;
@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-fn settings(arguments: &Arguments) -> Vec<Setting> {
+pub fn settings(arguments: &Arguments) -> Vec<Setting> {
     let mut settings = Vec::new();
     for &workload in &arguments.workloads {
         let windowed = matches!(workload, Workload::Publish(1 | 2) | Workload::Receive(1 | 2));

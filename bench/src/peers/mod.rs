@@ -1,5 +1,7 @@
 //! The clients under test, each used as its own documentation recommends for throughput.
 
+mod core;
+mod packetboat;
 mod rumqttc;
 
 use crate::job::{Error, Job, Runtime};
@@ -16,9 +18,13 @@ pub struct Peer {
 
 pub const RAW: &str = "raw";
 pub const OURS: &str = "packetboat";
+/// Our protocol engine without client and socket: for counts only.
+pub const CORE: &str = "core";
 
 pub const PEERS: &[Peer] = &[
     Peer { name: RAW, version: "sockets", default: true },
+    Peer { name: OURS, version: env!("CARGO_PKG_VERSION"), default: true },
+    Peer { name: CORE, version: env!("CARGO_PKG_VERSION"), default: false },
     Peer { name: "rumqttc", version: "0.25.1", default: true },
 ];
 
@@ -30,6 +36,8 @@ pub fn named(name: &str) -> Option<&'static Peer> {
 pub fn run(job: Job) -> Result<Measured, Error> {
     match job.peer.as_str() {
         RAW => raw::run(&job),
+        CORE => core::run(&job),
+        OURS => block_on(job.runtime, async move { packetboat::run(&job).await }),
         "rumqttc" => block_on(job.runtime, async move { rumqttc::run(&job).await }),
         other => Err(format!("no such peer: {other}").into()),
     }
