@@ -1,0 +1,298 @@
+//! How connections come about, and how they do not: each mistake has its own error, and nothing hangs.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{connected, disconnected, options, within};
+use packetboat::{
+    Cause, Client, ConnectError, ConnectStage, Dialing, Disconnection, Event, Io, Options, OptionsError, QoS, Reason,
+    Server, SessionMode, State, Transport, UrlError, Version, VersionChoice,
+};
+use packetboat_sim::broker::Refusal;
+use packetboat_sim::net::{self, Broker};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+async fn error(options: impl Into<Options>) -> ConnectError {
+    let error = within(Duration::from_secs(15), Client::connect(options)).await.expect_err("it must not connect");
+    // Every error reads as a sentence.
+    assert!(error.to_string().len() > 20, "{error}");
+    error
+}
+
+/// A server that says this to whoever connects, once it has heard something, and closes.
+async fn server_that_says(answer: &'static [u8], listens_first: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 1024];
+                if listens_first {
+                    let _ = stream.read(&mut bytes).await;
+                }
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+                while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+            });
+        }
+    });
+    format!("mqtt://{address}")
+}
+
+#[tokio::test]
+async fn wrong_options_are_refused_at_once() {
+    assert!(matches!(error("localhost:1883").await, ConnectError::Options(OptionsError::Url(UrlError::NotAUrl(_)))));
+    assert!(matches!(error("mqtts://localhost").await, ConnectError::Options(OptionsError::Url(UrlError::Scheme(_)))));
+    assert!(matches!(error("mqtt://host:99999").await, ConnectError::Options(OptionsError::Url(UrlError::Port(_)))));
+    let persistent = Options::new("mqtt://localhost").session(SessionMode::Persistent { expiry: Duration::MAX });
+    assert!(matches!(error(persistent).await, ConnectError::Options(OptionsError::PersistentWithoutClientId)));
+    assert!(Client::start("nonsense").is_err());
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_named() {
+    let error = error("mqtt://no-such-host.invalid").await;
+    assert!(matches!(error, ConnectError::UnknownHost { .. }), "{error:?}");
+    assert!(error.to_string().contains("no-such-host.invalid"));
+}
+
+#[tokio::test]
+async fn a_closed_port_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = error(&format!("mqtt://{address}")).await;
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn other_servers_are_recognized() {
+    for (banner, listens_first, guess) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], true, "a web server"),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", false, "an SSH server"),
+        (b"\x15\x03\x01\x00\x02\x02\x0a", true, "a server that expects TLS"),
+        (b"220 mail ESMTP\r\n", false, "a mail or file server"),
+        (b"\x00\x00\x00\x00", true, "something else"),
+    ] {
+        let error = error(server_that_says(banner, listens_first).await).await;
+        assert!(matches!(error, ConnectError::NotMqtt { guess: found, .. } if found == guess), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_closes_without_a_word_is_told_apart() {
+    let error = error(server_that_says(b"", true).await).await;
+    assert!(matches!(error, ConnectError::Lost { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_costs_the_connect_limit_and_no_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let started = Instant::now();
+    let error = error(Options::new(&url).connect_timeout(Duration::from_millis(300))).await;
+    assert!(matches!(error, ConnectError::TimedOut { stage: ConnectStage::Answer, .. }), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn malformed_packets_in_every_place_end_the_attempt_or_the_connection() {
+    for wrong in [
+        &[0x20, 0x03, 0x02, 0x00, 0x00][..],
+        &[0x20, 0xff, 0xff, 0xff, 0xff],
+        &[0x30, 0x05, 0, 1, b'a', 0, b'b'],
+        &[0x20, 0x03, 0x00, 0x00, 0x05],
+        &[0x90, 0x04, 0, 1, 0, 0],
+    ] {
+        let bytes: &'static [u8] = Vec::leak(wrong.to_vec());
+        let error = error(server_that_says(bytes, true).await).await;
+        assert!(matches!(error, ConnectError::NotMqtt { .. } | ConnectError::Lost { .. }), "{wrong:?}: {error:?}");
+    }
+    let broker = Broker::start().await.unwrap();
+    for wrong in [&[0x40, 0x02, 0, 9][..], &[0x30, 0x02, 0, 1], &[0xf0, 0], &[0x36, 0x02, 0, 1], &[0xd0, 1, 0]] {
+        let client = Client::connect(options(&broker.url()).client_id("victim").version(VersionChoice::V311)).await.unwrap();
+        let mut events = client.events();
+        assert!(broker.send_raw("victim", wrong));
+        let cause = disconnected(&mut events).await;
+        assert!(matches!(cause, Disconnection::Ended(Cause::Breach(_))), "{wrong:?}: {cause:?}");
+        connected(&mut events).await;
+        client.disconnect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn oversize_packets_end_a_connection_of_5_0_and_are_skipped_on_3_1_1() {
+    let broker = Broker::start().await.unwrap();
+    let oversize = |id: u8| {
+        let mut packet = vec![0x32, 0xff, 0x01, 0, 3, b'b', b'i', b'g', 0, id];
+        packet.resize(2 + 1 + 255, b'x');
+        packet
+    };
+    let limited = |version| options(&broker.url()).client_id("small").version(version).maximum_packet_size(100);
+    let client = Client::connect(limited(VersionChoice::V5)).await.unwrap();
+    let mut events = client.events();
+    broker.send_raw("small", &oversize(1));
+    let cause = disconnected(&mut events).await;
+    assert!(
+        matches!(&cause, Disconnection::Ended(Cause::Breach(breach)) if breach.reason == Reason::PACKET_TOO_LARGE),
+        "{cause:?}"
+    );
+    client.disconnect().await.unwrap();
+
+    let client = Client::connect(limited(VersionChoice::V311)).await.unwrap();
+    let mut events = client.events();
+    broker.send_raw("small", &oversize(1));
+    let found = common::event(&mut events, |event| match event {
+        Event::Oversize { topic, size } => Some((topic.clone(), *size)),
+        _ => None,
+    });
+    assert_eq!(found.await, ("big".to_owned(), 258));
+    client.publish("still", "alive").qos(QoS::AtLeastOnce).await.unwrap();
+    client.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn refusals_carry_their_reason() {
+    let broker = net::Options::new().credentials("user", "secret").start().await.unwrap();
+    for version in common::VERSIONS {
+        let options = options(&broker.url()).version(version);
+        let error = error(options.clone().username("user").password("wrong")).await;
+        assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
+        Client::connect(options.username("user").password("secret")).await.unwrap().disconnect().await.unwrap();
+    }
+    broker.faults().refuse(1, Refusal::Code(Reason::SERVER_BUSY));
+    let error = error(options(&broker.url()).username("user").password("secret")).await;
+    assert!(matches!(error, ConnectError::Refused { reason: Reason::SERVER_BUSY, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn automatic_choice_falls_back_to_3_1_1_in_each_of_the_ways_brokers_refuse() {
+    for refusal in [Refusal::OldShape(1), Refusal::Code(Reason::UNSUPPORTED_PROTOCOL_VERSION), Refusal::Close] {
+        let config = packetboat_sim::broker::Config {
+            versions: vec![Version::V311],
+            wrong_version: refusal,
+            ..packetboat_sim::broker::Config::default()
+        };
+        let broker = net::Options::new().config(config).start().await.unwrap();
+        let client = Client::connect(options(&broker.url())).await.unwrap();
+        assert_eq!(client.version(), Version::V311);
+        client.publish("a", "b").qos(QoS::ExactlyOnce).await.unwrap();
+        let mut events = client.events();
+        broker.faults().cut();
+        disconnected(&mut events).await;
+        connected(&mut events).await;
+        assert_eq!(client.version(), Version::V311, "{refusal:?}: pinned");
+        client.disconnect().await.unwrap();
+
+        let fixed = options(&broker.url()).version(VersionChoice::V5);
+        error(fixed).await;
+        let started = Client::start(options(&broker.url())).unwrap();
+        started.publish("a", "b").qos(QoS::AtLeastOnce).await.unwrap();
+        started.disconnect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_was_accepted_with_5_0_never_falls_back() {
+    let broker = Broker::start().await.unwrap();
+    let client = Client::connect(options(&broker.url())).await.unwrap();
+    let mut events = client.events();
+    broker.faults().refuse(2, Refusal::OldShape(1)).cut();
+    disconnected(&mut events).await;
+    disconnected(&mut events).await;
+    connected(&mut events).await;
+    assert_eq!(client.version(), Version::V5);
+}
+
+#[tokio::test]
+async fn a_started_client_keeps_trying_and_delivers_what_was_queued() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let client = Client::start(options(&format!("mqtt://127.0.0.1:{port}"))).unwrap();
+    let mut events = client.events();
+    let mut stream = client.subscription("later").stream().unwrap();
+    let receipt = client.publish("later", "queued").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
+    disconnected(&mut events).await;
+    disconnected(&mut events).await;
+    assert!(matches!(client.state(), State::Connecting | State::Waiting { .. }));
+    let broker = net::Options::new().port(port).start().await.unwrap();
+    connected(&mut events).await;
+    within(Duration::from_secs(5), receipt).await.unwrap();
+    client.publish("later", "now").qos(QoS::AtLeastOnce).await.unwrap();
+    while common::next(&mut stream).await.payload() != b"now" {}
+    client.disconnect().await.unwrap();
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+}
+
+#[tokio::test]
+async fn the_retry_limit_ends_the_client_and_all_who_wait() {
+    let broker = Broker::start().await.unwrap();
+    let client = Client::connect(options(&broker.url()).retry_limit(2)).await.unwrap();
+    let mut stream = client.subscribe("a").await.unwrap();
+    let mut events = client.events();
+    let mut watch = client.watch();
+    let _stopped = broker.stop().await;
+    disconnected(&mut events).await;
+    let waiting = client.publish("a", "b").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
+    common::event(&mut events, |event| matches!(event, Event::GaveUp).then_some(())).await;
+    assert!(within(Duration::from_secs(5), waiting).await.is_err());
+    assert!(within(Duration::from_secs(5), stream.next()).await.is_none());
+    assert_eq!(stream.end(), Some(packetboat::End::GaveUp));
+    watch.wait_for(|state| matches!(state, State::Closed)).await.unwrap();
+    assert!(client.publish("a", "b").await.is_err());
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_second_server_is_used_when_the_first_fails() {
+    let broker = Broker::start().await.unwrap();
+    let options = options("mqtt://127.0.0.1:1").or_server(&broker.url());
+    let client = Client::start(options).unwrap();
+    connected(&mut client.events()).await;
+    assert!(matches!(client.state(), State::Connected(connected) if connected.server.port() == broker.port()));
+}
+
+/// A pipe inside the process, to a task that copies to the broker.
+struct Pipe(u16);
+
+impl Transport for Pipe {
+    fn dial(&self, _: &Server) -> Dialing {
+        let port = self.0;
+        Box::pin(async move {
+            let (ours, mut theirs) = tokio::io::duplex(1000);
+            let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut theirs, &mut socket).await });
+            Ok(Box::new(ours) as Box<dyn Io>)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_transport_of_ones_own_carries_everything() {
+    let broker = Broker::start().await.unwrap();
+    let client = Client::connect(Options::new("mqtt://anywhere").transport(Pipe(broker.port()))).await.unwrap();
+    let mut stream = client.subscribe("pipe").await.unwrap();
+    for size in [0, 1, 999, 1000, 1001, 70_000, 300_000] {
+        client.publish("pipe", vec![7; size]).qos(QoS::ExactlyOnce).await.unwrap();
+        assert_eq!(common::next(&mut stream).await.payload().len(), size);
+    }
+    client.disconnect().await.unwrap();
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+}
+
+#[test]
+fn a_runtime_that_goes_away_resolves_everybody() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let broker = runtime.block_on(Broker::start()).unwrap();
+    let client = runtime.block_on(Client::connect(options(&broker.url()))).unwrap();
+    broker.faults().swallow(packetboat_core::wire::PacketType::Puback);
+    let receipt = runtime.block_on(async { client.publish("a", "b").qos(QoS::AtLeastOnce).enqueue().await.unwrap() });
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ended = other.block_on(within(Duration::from_secs(5), receipt));
+    assert!(matches!(ended, Err(packetboat::PublishError::Closed)), "{ended:?}");
+    other.block_on(within(Duration::from_secs(5), client.disconnect())).unwrap_err();
+}
