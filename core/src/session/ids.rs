@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 
 /// Identifier to value, an open-addressing table that grows with use.
 ///
-/// Identifiers are handed out in ascending order, so that the low bits of neighbours differ and a probe is rarely
-/// longer than one step; nothing depends on it.
+/// Identifiers are handed out in ascending order, so that the low bits of neighbours differ and each has the cell it
+/// wants. Others are kept in the order of the cells they want (Robin Hood hashing): a search ends where its
+/// identifier would have to be, and closing a gap ends at the first cell that is in its place, though ascending
+/// identifiers fill one long run.
 #[derive(Debug)]
 pub(super) struct IdTable<V> {
     /// A power of two, or empty. Identifier zero marks a free cell.
@@ -57,20 +59,15 @@ impl<V: Copy + Default> IdTable<V> {
     pub(super) fn remove(&mut self, id: u16) -> Option<V> {
         let mut hole = self.find(id)?;
         let value = self.cells[hole].1;
-        let mask = self.cells.len() - 1;
-        // Close the gap: move back every follower that a probe could no longer reach.
-        let mut at = hole;
+        // Close the gap: move back every follower that is not where it wants to be.
         loop {
-            at = (at + 1) & mask;
-            let (other, _) = self.cells[at];
-            if other == 0 {
+            let next = (hole + 1) & self.mask();
+            let (follower, _) = self.cells[next];
+            if follower == 0 || self.distance(follower, next) == 0 {
                 break;
             }
-            let wanted = usize::from(other) & mask;
-            if (at.wrapping_sub(wanted) & mask) >= (at.wrapping_sub(hole) & mask) {
-                self.cells[hole] = self.cells[at];
-                hole = at;
-            }
+            self.cells[hole] = self.cells[next];
+            hole = next;
         }
         self.cells[hole] = (0, V::default());
         self.len -= 1;
@@ -93,24 +90,41 @@ impl<V: Copy + Default> IdTable<V> {
 
     #[inline]
     fn find(&self, id: u16) -> Option<usize> {
-        let mask = self.cells.len().checked_sub(1)?;
-        let mut at = usize::from(id) & mask;
-        loop {
+        if self.cells.is_empty() {
+            return None;
+        }
+        let mut at = usize::from(id) & self.mask();
+        for distance in 0.. {
             match self.cells[at].0 {
-                0 => return None,
                 found if found == id => return Some(at),
-                _ => at = (at + 1) & mask,
+                found if found == 0 || self.distance(found, at) < distance => return None,
+                _ => at = (at + 1) & self.mask(),
             }
         }
+        None
     }
 
-    fn place(&mut self, id: u16, value: V) {
-        let mask = self.cells.len() - 1;
-        let mut at = usize::from(id) & mask;
+    #[inline]
+    fn place(&mut self, mut id: u16, mut value: V) {
+        let mut at = usize::from(id) & self.mask();
         while self.cells[at].0 != 0 {
-            at = (at + 1) & mask;
+            if self.distance(self.cells[at].0, at) < self.distance(id, at) {
+                (id, value) = core::mem::replace(&mut self.cells[at], (id, value));
+            }
+            at = (at + 1) & self.mask();
         }
         self.cells[at] = (id, value);
+    }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        self.cells.len() - 1
+    }
+
+    /// How far from the cell it wants an identifier is at `at`.
+    #[inline]
+    fn distance(&self, id: u16, at: usize) -> usize {
+        at.wrapping_sub(id.into()) & self.mask()
     }
 
     fn grow(&mut self) {
