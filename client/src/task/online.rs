@@ -98,12 +98,13 @@ impl Online {
                     turn(shared, routes, &mut self.writer, &mut Batch::default(), &[], wrote.idle(), now, cx)
                 }
             };
-            self.may_read = turn.may_read;
+            // Reading goes on: the socket has to be asked once more before anybody sleeps, or nothing would wake us.
+            let resumed = turn.may_read && !std::mem::replace(&mut self.may_read, turn.may_read);
             if turn.closing {
                 if let Some(step) = self.close(&turn, wrote, now, cx) {
                     return step;
                 }
-            } else if turn.asleep {
+            } else if turn.asleep && !resumed {
                 self.writer.rest();
                 return Step::Sleep(turn.alarm);
             }

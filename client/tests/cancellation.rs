@@ -1,0 +1,156 @@
+//! Everything that can be awaited can be dropped at any await: nothing accepted is lost, nothing else is sent.
+
+mod common;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use common::{VERSIONS, next, on_both_runtimes, options, within};
+use packetboat::{Client, QoS, SessionMode};
+use packetboat_core::rng::Rng;
+use packetboat_core::wire::PacketType;
+use packetboat_sim::net;
+
+/// Polls at most so often, each time when woken, and then drops. `None`: dropped before it was ready.
+async fn polled<F: Future>(times: u32, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = times;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+#[test]
+fn publishes_dropped_at_every_await_under_load_lose_nothing_that_was_accepted() {
+    on_both_runtimes(|| async {
+        for version in VERSIONS {
+            let broker = net::Options::new().receive_maximum(3).keep_log().start().await.unwrap();
+            let session = SessionMode::Persistent { expiry: Duration::from_secs(60) };
+            let options = options(&broker.url()).version(version).client_id("dropper").session(session);
+            let client = Client::connect(options.queue(8, 1 << 20).window(3)).await.unwrap();
+            let tasks: Vec<_> = (0..8_u32)
+                .map(|task| {
+                    let client = client.clone();
+                    tokio::spawn(async move { dropper(&client, task).await })
+                })
+                .collect();
+            let mut must = Vec::new();
+            let mut must_not = Vec::new();
+            for (number, task) in tasks.into_iter().enumerate() {
+                if number % 3 == 2 {
+                    broker.faults().cut();
+                }
+                let (accepted, refused) = task.await.unwrap();
+                must.extend(accepted);
+                must_not.extend(refused);
+            }
+            within(Duration::from_secs(10), client.disconnect()).await.unwrap();
+            let taken: Vec<Vec<u8>> =
+                broker.accepted("dropper").iter().map(|accepted| accepted.message.payload.to_vec()).collect();
+            assert!(must.iter().all(|payload| taken.contains(payload)), "an accepted message is lost");
+            assert!(!must_not.iter().any(|payload| taken.contains(payload)), "a message never polled was sent");
+            assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+        }
+    });
+}
+
+/// Publishes and drops at random; what must have arrived, and what must not.
+async fn dropper(client: &Client, task: u32) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let mut rng = Rng::new(task.into());
+    let (mut must, mut must_not) = (Vec::new(), Vec::new());
+    for number in 0..200_u32 {
+        let payload = [task.to_be_bytes(), number.to_be_bytes()].concat();
+        let qos = if rng.below(2) == 0 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
+        let polls = u32::try_from(rng.below(4)).unwrap();
+        let publish = client.publish("drop", &payload).qos(qos);
+        if rng.below(2) == 0 {
+            match polled(polls, publish).await {
+                Some(result) => {
+                    result.unwrap();
+                    must.push(payload);
+                }
+                None if polls == 0 => must_not.push(payload),
+                None => {}
+            }
+        } else {
+            match polled(polls, publish.enqueue()).await {
+                Some(receipt) => {
+                    // Accepted: whatever becomes of the receipt.
+                    let _ = polled(polls, receipt.unwrap()).await;
+                    must.push(payload);
+                }
+                // Waiting for room is not yet being accepted, however often it was polled.
+                None => must_not.push(payload),
+            }
+        }
+    }
+    (must, must_not)
+}
+
+#[test]
+fn takes_dropped_at_every_await_lose_no_message() {
+    on_both_runtimes(|| async {
+        let broker = net::Options::new().start().await.unwrap();
+        let client = Client::connect(options(&broker.url()).inbound(16, 1 << 20)).await.unwrap();
+        let mut stream = client.subscribe("take").await.unwrap();
+        let publisher = client.clone();
+        let publishing = tokio::spawn(async move {
+            for number in 0..2_000_u32 {
+                publisher.publish("take", &number.to_be_bytes()).qos(QoS::ExactlyOnce).await.unwrap();
+            }
+        });
+        let mut rng = Rng::new(1);
+        let mut expected = 0_u32;
+        while expected < 2_000 {
+            let polls = u32::try_from(rng.below(3)).unwrap();
+            if rng.below(5) == 0 {
+                if let Some(batch) = polled(polls, stream.next_batch(7)).await {
+                    for message in batch {
+                        assert_eq!(message.payload(), expected.to_be_bytes());
+                        expected += 1;
+                    }
+                }
+            } else if let Some(message) = polled(polls, stream.next()).await {
+                assert_eq!(message.unwrap().payload(), expected.to_be_bytes());
+                expected += 1;
+            }
+            tokio::task::yield_now().await;
+        }
+        publishing.await.unwrap();
+        within(Duration::from_secs(10), client.disconnect()).await.unwrap();
+        assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+    });
+}
+
+#[test]
+fn subscriptions_flushes_and_connects_can_be_dropped() {
+    on_both_runtimes(|| async {
+        let broker = net::Options::new().start().await.unwrap();
+        let client = Client::connect(options(&broker.url())).await.unwrap();
+        for polls in 0..50 {
+            let _ = polled(polls % 4, client.subscribe("half/+")).await;
+            let _ = polled(polls % 4, client.unsubscribe("half/+")).await;
+            let _ = polled(polls % 3, client.flush()).await;
+            let _ = polled(polls % 5, Client::connect(options(&broker.url()))).await;
+        }
+        let mut stream = client.subscribe("half/whole").await.unwrap();
+        client.publish("half/whole", "still works").qos(QoS::AtLeastOnce).await.unwrap();
+        assert_eq!(next(&mut stream).await.payload(), b"still works");
+        let _ = polled(1, client.disconnect()).await;
+        within(Duration::from_secs(10), client.disconnect()).await.unwrap();
+        // Every client that was dropped half-way has said goodbye.
+        within(Duration::from_secs(10), broker.until(|core| core.stats().received(PacketType::Disconnect) >= core.stats().accepted)).await;
+        assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+    });
+}
