@@ -155,13 +155,14 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.deadline(limit).is_some_and(|at| at <= now)
     }
 
-    /// A message for which the store has committed nothing yet.
-    pub(super) fn uncommitted(&self, committed: u64) -> Option<u32> {
-        let unstored = |slot: &u32| self.records.at(*slot).stored > committed;
-        self.records.iter(self.queue).find(unstored).or_else(|| {
-            let fresh = |slot: &u32| !self.records.at(*slot).transmitted && unstored(slot);
-            self.records.iter(self.flight).find(fresh)
-        })
+    /// Messages that never left and that wait for the store.
+    pub(super) fn uncommitted(&self, committed: u64) -> Vec<u32> {
+        let waits = |slot: &u32| {
+            let record = self.records.at(*slot);
+            let kept_back = matches!(record.state, State::Queued | State::ToSend) && !record.transmitted;
+            kept_back && record.stored > committed
+        };
+        self.records.iter(self.flight).chain(self.records.iter(self.queue)).filter(waits).collect()
     }
 
     pub(super) fn load(&mut self, parts: Parts<'_, P>, sequence: u64, now: Instant) {

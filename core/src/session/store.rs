@@ -96,12 +96,15 @@ pub(super) struct Journal {
     durable: bool,
     last: u64,
     pub(super) committed: u64,
+    /// What is not durable, with its sequence. Kept until it is, to be given again if the store fails.
     pending: VecDeque<(u64, Entry)>,
+    /// How many of them the store was given.
+    handed: usize,
 }
 
 impl Journal {
     pub(super) fn new(durable: bool) -> Self {
-        Self { durable, last: 0, committed: 0, pending: VecDeque::new() }
+        Self { durable, last: 0, committed: 0, pending: VecDeque::new(), handed: 0 }
     }
 
     /// Note something for the store. What comes back must be committed before the packets it covers; zero without
@@ -121,7 +124,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// The next thing for the store, in order. Tell [`handle_stored`](Self::handle_stored) once it is durable.
     pub fn poll_store(&mut self) -> Option<(StoreSequence, StoreOperation<'_>)> {
         loop {
-            let (sequence, entry) = self.journal.pending.pop_front()?;
+            let &(sequence, entry) = self.journal.pending.get(self.journal.handed)?;
+            self.journal.handed += 1;
             let operation = match entry {
                 Entry::Message { slot, sequence: message } => {
                     if !self.outbound.records.holds(slot, message) {
@@ -150,19 +154,23 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// Everything up to here is durable.
     pub fn handle_stored(&mut self, up_to: StoreSequence) {
-        self.journal.committed = self.journal.committed.max(up_to.0);
+        let journal = &mut self.journal;
+        journal.committed = journal.committed.max(up_to.0);
+        while journal.handed > 0 && journal.pending.front().is_some_and(|(at, _)| *at <= journal.committed) {
+            journal.pending.pop_front();
+            journal.handed -= 1;
+        }
     }
 
-    /// The store failed. Messages it had not committed fail with [`Outcome::NotStored`]; the connection ends, so
-    /// that nothing leaves that the store does not know.
+    /// The store failed. Messages it had not committed and that never left fail with [`Outcome::NotStored`]; the
+    /// connection ends, so that nothing leaves that the store does not know. What it had not committed is given to
+    /// it again from the first, since it may have kept a part.
     pub fn handle_store_failed(&mut self) {
         self.close(Cause::StoreFailed);
-        let committed = self.journal.committed;
-        while let Some(slot) = self.outbound.uncommitted(committed) {
+        for slot in self.outbound.uncommitted(self.journal.committed) {
             self.finish_record(slot, Outcome::NotStored);
         }
-        self.journal.pending.clear();
-        self.journal.committed = self.journal.last;
+        self.journal.handed = 0;
     }
 
     /// What the store held when the process began, in the order it was written; before the first connection.

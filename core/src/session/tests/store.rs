@@ -118,3 +118,39 @@ fn a_failing_store_fails_what_it_did_not_keep() {
     assert_eq!(story.ended(), [(2, Outcome::NotStored)]);
     assert_eq!(story.cause(), Some(Cause::StoreFailed));
 }
+
+#[test]
+fn a_failing_store_takes_nothing_from_the_broker() {
+    let mut story = durable(Version::V5);
+    story.open(false, &PropertiesBuf::default());
+    story.publish(QoS::ExactlyOnce, "a", 1);
+    let stored = drain(&mut story, &mut vec![]);
+    story.session.handle_stored(stored);
+    story.told();
+    story.acks(AckKind::Pubrec, 1);
+    drain(&mut story, &mut vec![]);
+    story.session.handle_store_failed();
+    assert!(story.ended().is_empty(), "PUBREC said that it was delivered");
+    assert_eq!(story.cause(), Some(Cause::StoreFailed));
+    story.open(true, &PropertiesBuf::default());
+    assert!(story.told().is_empty(), "PUBREL waits for its record still");
+    let mut log = vec![];
+    let stored = drain(&mut story, &mut log);
+    assert_eq!(log, ["received 1"], "what was not committed is given again");
+    story.session.handle_stored(stored);
+    assert_eq!(story.told(), ["PUBREL 1"]);
+    story.acks(AckKind::Pubcomp, 1);
+    assert_eq!(story.ended(), [(1, delivered())]);
+}
+
+#[test]
+fn what_a_failing_store_may_have_kept_is_removed_from_it() {
+    let mut story = durable(Version::V5);
+    story.publish(QoS::AtLeastOnce, "a", 1);
+    drain(&mut story, &mut vec![]);
+    story.session.handle_store_failed();
+    assert_eq!(story.ended(), [(1, Outcome::NotStored)]);
+    let mut log = vec![];
+    drain(&mut story, &mut log);
+    assert_eq!(log, ["done 1"]);
+}
