@@ -14,8 +14,8 @@ use crate::publish::Body;
 use crate::shared::{Flush, Handle, Key, Shared, Stream};
 use crate::task::{First, Task};
 use crate::{
-    Closed, ConnectError, Events, Options, Publish, State, StreamPolicy, SubscribeError, Subscriber, Subscription,
-    Undelivered, Unsubscribe,
+    Closed, ConnectError, Events, Options, Publish, State, StreamPolicy, SubscribeError, Subscriber,
+    Subscription, Undelivered, Unsubscribe,
 };
 
 /// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives.

@@ -83,10 +83,17 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Options(error) => error.fmt(f),
             Self::UnknownHost { server, source } => {
-                write!(f, "the host {:?} is unknown ({source}): check its spelling and the network", server.host())
+                write!(
+                    f,
+                    "the host {:?} is unknown ({source}): check its spelling and the network",
+                    server.host()
+                )
             }
             Self::Unreachable { server, source } => {
-                write!(f, "{server} does not take connections ({source}): check port and firewall, is the broker up?")
+                write!(
+                    f,
+                    "{server} does not take connections ({source}): check port and firewall, is the broker up?"
+                )
             }
             Self::TimedOut { server, stage: ConnectStage::Transport, limit } => {
                 write!(f, "{server} could not be reached within {limit:?}: check address and firewall")
@@ -97,7 +104,11 @@ impl fmt::Display for ConnectError {
                  and does it expect TLS?"
             ),
             Self::NotMqtt { server, guess, breach } => {
-                write!(f, "{server} is not an MQTT broker, it seems to be {guess} ({}): check the port", breach.what)
+                write!(
+                    f,
+                    "{server} is not an MQTT broker, it seems to be {guess} ({}): check the port",
+                    breach.what
+                )
             }
             Self::Refused { server, reason, properties } => {
                 write!(f, "the broker {server} refused the connection: {reason}")?;
@@ -200,11 +211,15 @@ impl fmt::Display for PublishError {
                 write!(f, "the broker refused the message: {reason}")?;
                 reason_string(f, properties)
             }
-            Self::Unresolved(_) => {
-                f.write_str("sent, but not confirmed within the time limit: await the receipt, do not send again")
+            Self::Unresolved(_) => f.write_str(
+                "sent, but not confirmed within the time limit: await the receipt, do not send again",
+            ),
+            Self::Uncertain => {
+                f.write_str("sent, but the broker lost the session before confirming: it may have arrived")
             }
-            Self::Uncertain => f.write_str("sent, but the broker lost the session before confirming: it may have arrived"),
-            Self::Closed => f.write_str("the client was closed before the message was confirmed: it may have arrived"),
+            Self::Closed => {
+                f.write_str("the client was closed before the message was confirmed: it may have arrived")
+            }
         }
     }
 }

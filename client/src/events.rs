@@ -75,14 +75,18 @@ impl fmt::Display for Disconnection {
             Self::Failed(error) => error.fmt(f),
             Self::Ended(Cause::Requested) => f.write_str("disconnected as requested"),
             Self::Ended(Cause::Lost) => f.write_str("the connection was lost"),
-            Self::Ended(Cause::Refused { reason, .. }) => write!(f, "the broker refused the connection: {reason}"),
+            Self::Ended(Cause::Refused { reason, .. }) => {
+                write!(f, "the broker refused the connection: {reason}")
+            }
             Self::Ended(Cause::ByBroker { reason, .. }) => {
                 write!(f, "the broker closed the connection: {reason}")
             }
             Self::Ended(Cause::Breach(breach)) => write!(f, "the broker broke the protocol: {}", breach.what),
             Self::Ended(Cause::Silent) => f.write_str("the broker fell silent"),
             Self::Ended(Cause::StoreFailed) => f.write_str("the store failed"),
-            Self::Ended(Cause::NotAcknowledged) => f.write_str("the broker owed an acknowledgement for too long"),
+            Self::Ended(Cause::NotAcknowledged) => {
+                f.write_str("the broker owed an acknowledgement for too long")
+            }
         }
     }
 }

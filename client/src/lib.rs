@@ -41,8 +41,8 @@ mod task;
 mod transport;
 
 pub use packetboat_core::session::{
-    Breach, Cause, Limits, PublishError as RejectReason, Queue, SessionMode, SubscribeError as SubscribeRejectReason,
-    Will,
+    Breach, Cause, Limits, PublishError as RejectReason, Queue, SessionMode,
+    SubscribeError as SubscribeRejectReason, Will,
 };
 pub use packetboat_core::topic::{TopicError, TopicFilter, TopicName};
 pub use packetboat_core::wire::{

@@ -159,13 +159,7 @@ const OVERHEAD: usize = size_of::<Message>();
 /// A copy to keep: the duty to acknowledge stays with the original.
 impl Clone for Message {
     fn clone(&self) -> Self {
-        Self {
-            bytes: self.bytes.clone(),
-            aliased: self.aliased.clone(),
-            token: None,
-            shared: None,
-            ..*self
-        }
+        Self { bytes: self.bytes.clone(), aliased: self.aliased.clone(), token: None, shared: None, ..*self }
     }
 }
 

@@ -370,7 +370,9 @@ impl Options {
             (Some(id), SessionMode::Persistent { .. }) if id.is_empty() => {
                 return Err(OptionsError::PersistentWithoutClientId);
             }
-            (Some(id), SessionMode::UntilDisconnect) if id.is_empty() => return Err(OptionsError::EmptyClientId),
+            (Some(id), SessionMode::UntilDisconnect) if id.is_empty() => {
+                return Err(OptionsError::EmptyClientId);
+            }
             (Some(id), _) => id.clone(),
             (None, _) => generated_client_id(),
         };
@@ -379,7 +381,10 @@ impl Options {
         if self.password.as_ref().is_some_and(|password| password.len() > usize::from(u16::MAX)) {
             return Err(OptionsError::TooLong("password"));
         }
-        if self.password.is_some() && self.username.is_none() && matches!(self.version, VersionChoice::V311 | VersionChoice::V31) {
+        if self.password.is_some()
+            && self.username.is_none()
+            && matches!(self.version, VersionChoice::V311 | VersionChoice::V31)
+        {
             return Err(OptionsError::PasswordWithoutUsername);
         }
         if let Some(will) = &self.will {

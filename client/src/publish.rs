@@ -14,7 +14,7 @@ use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::receipt::{self, Receipt};
 use crate::shared::{Accepted, Key, Limit, Locked, Shared};
-use crate::{Published, PublishError};
+use crate::{PublishError, Published};
 
 /// The application bytes of a message: borrowed, or owned and never copied if they are large.
 #[derive(Clone, Debug)]

@@ -81,7 +81,9 @@ impl fmt::Display for UrlError {
             Self::NoHost => f.write_str("the URL names no host: write mqtt://host or mqtt://host:port"),
             Self::Port(port) => write!(f, "{port:?} is no port: use a number from 1 to 65535"),
             Self::Username => f.write_str("the user name in the URL is not UTF-8"),
-            Self::TooMuch => f.write_str("the URL has something after the port: remove path, query and fragment"),
+            Self::TooMuch => {
+                f.write_str("the URL has something after the port: remove path, query and fragment")
+            }
         }
     }
 }
@@ -145,9 +147,9 @@ fn wrong_part(text: &str) -> UrlError {
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match host.rsplit_once(':') {
-        Some((_, text)) if !text.is_empty() && !text.ends_with(']') => port(text)
-            .err()
-            .unwrap_or_else(|| UrlError::NotAUrl(authority.to_owned())),
+        Some((_, text)) if !text.is_empty() && !text.ends_with(']') => {
+            port(text).err().unwrap_or_else(|| UrlError::NotAUrl(authority.to_owned()))
+        }
         _ => UrlError::NotAUrl(text.to_owned()),
     }
 }

@@ -96,7 +96,11 @@ impl<'a> Subscription<'a> {
         ToMessages(self)
     }
 
-    fn ask(&mut self, with_stream: bool, detached: bool) -> Result<(Key, Option<Subscriber>), SubscribeError> {
+    fn ask(
+        &mut self,
+        with_stream: bool,
+        detached: bool,
+    ) -> Result<(Key, Option<Subscriber>), SubscribeError> {
         let filter = self.filter.clone().map_err(SubscribeError::Filter)?;
         let shared = &self.handle.shared;
         let capacity = self.capacity.unwrap_or(shared.settings.options.inbound_messages.into());

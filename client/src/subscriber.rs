@@ -227,6 +227,9 @@ impl Drop for Subscriber {
 
 impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscriber").field("filter", &self.filter()).field("end", &self.end()).finish_non_exhaustive()
+        f.debug_struct("Subscriber")
+            .field("filter", &self.filter())
+            .field("end", &self.end())
+            .finish_non_exhaustive()
     }
 }

@@ -59,7 +59,10 @@ fn publishes_dropped_at_every_await_under_load_lose_nothing_that_was_accepted() 
             let taken: Vec<Vec<u8>> =
                 broker.accepted("dropper").iter().map(|accepted| accepted.message.payload.to_vec()).collect();
             assert!(must.iter().all(|payload| taken.contains(payload)), "an accepted message is lost");
-            assert!(!must_not.iter().any(|payload| taken.contains(payload)), "a message never polled was sent");
+            assert!(
+                !must_not.iter().any(|payload| taken.contains(payload)),
+                "a message never polled was sent"
+            );
             assert!(broker.violations().is_empty(), "{:?}", broker.violations());
         }
     });
@@ -150,7 +153,11 @@ fn subscriptions_flushes_and_connects_can_be_dropped() {
         let _ = polled(1, client.disconnect()).await;
         within(Duration::from_secs(10), client.disconnect()).await.unwrap();
         // Every client that was dropped half-way has said goodbye.
-        within(Duration::from_secs(10), broker.until(|core| core.stats().received(PacketType::Disconnect) >= core.stats().accepted)).await;
+        within(
+            Duration::from_secs(10),
+            broker.until(|core| core.stats().received(PacketType::Disconnect) >= core.stats().accepted),
+        )
+        .await;
         assert!(broker.violations().is_empty(), "{:?}", broker.violations());
     });
 }

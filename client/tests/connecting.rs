@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use common::{connected, disconnected, options, within};
 use packetboat::{
-    Cause, Client, ConnectError, ConnectStage, Dialing, Disconnection, Event, Io, Options, OptionsError, QoS, Reason,
-    Server, SessionMode, State, Transport, UrlError, Version, VersionChoice,
+    Cause, Client, ConnectError, ConnectStage, Dialing, Disconnection, Event, Io, Options, OptionsError, QoS,
+    Reason, Server, SessionMode, State, Transport, UrlError, Version, VersionChoice,
 };
 use packetboat_sim::broker::Refusal;
 use packetboat_sim::net::{self, Broker};
@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 async fn error(options: impl Into<Options>) -> ConnectError {
-    let error = within(Duration::from_secs(15), Client::connect(options)).await.expect_err("it must not connect");
+    let error =
+        within(Duration::from_secs(15), Client::connect(options)).await.expect_err("it must not connect");
     // Every error reads as a sentence.
     assert!(error.to_string().len() > 20, "{error}");
     error
@@ -43,11 +44,24 @@ async fn server_that_says(answer: &'static [u8], listens_first: bool) -> String 
 
 #[tokio::test]
 async fn wrong_options_are_refused_at_once() {
-    assert!(matches!(error("localhost:1883").await, ConnectError::Options(OptionsError::Url(UrlError::NotAUrl(_)))));
-    assert!(matches!(error("mqtts://localhost").await, ConnectError::Options(OptionsError::Url(UrlError::Scheme(_)))));
-    assert!(matches!(error("mqtt://host:99999").await, ConnectError::Options(OptionsError::Url(UrlError::Port(_)))));
-    let persistent = Options::new("mqtt://localhost").session(SessionMode::Persistent { expiry: Duration::MAX });
-    assert!(matches!(error(persistent).await, ConnectError::Options(OptionsError::PersistentWithoutClientId)));
+    assert!(matches!(
+        error("localhost:1883").await,
+        ConnectError::Options(OptionsError::Url(UrlError::NotAUrl(_)))
+    ));
+    assert!(matches!(
+        error("mqtts://localhost").await,
+        ConnectError::Options(OptionsError::Url(UrlError::Scheme(_)))
+    ));
+    assert!(matches!(
+        error("mqtt://host:99999").await,
+        ConnectError::Options(OptionsError::Url(UrlError::Port(_)))
+    ));
+    let persistent =
+        Options::new("mqtt://localhost").session(SessionMode::Persistent { expiry: Duration::MAX });
+    assert!(matches!(
+        error(persistent).await,
+        ConnectError::Options(OptionsError::PersistentWithoutClientId)
+    ));
     assert!(Client::start("nonsense").is_err());
 }
 
@@ -108,11 +122,18 @@ async fn malformed_packets_in_every_place_end_the_attempt_or_the_connection() {
     ] {
         let bytes: &'static [u8] = Vec::leak(wrong.to_vec());
         let error = error(server_that_says(bytes, true).await).await;
-        assert!(matches!(error, ConnectError::NotMqtt { .. } | ConnectError::Lost { .. }), "{wrong:?}: {error:?}");
+        assert!(
+            matches!(error, ConnectError::NotMqtt { .. } | ConnectError::Lost { .. }),
+            "{wrong:?}: {error:?}"
+        );
     }
     let broker = Broker::start().await.unwrap();
-    for wrong in [&[0x40, 0x02, 0, 9][..], &[0x30, 0x02, 0, 1], &[0xf0, 0], &[0x36, 0x02, 0, 1], &[0xd0, 1, 0]] {
-        let client = Client::connect(options(&broker.url()).client_id("victim").version(VersionChoice::V311)).await.unwrap();
+    for wrong in
+        [&[0x40, 0x02, 0, 9][..], &[0x30, 0x02, 0, 1], &[0xf0, 0], &[0x36, 0x02, 0, 1], &[0xd0, 1, 0]]
+    {
+        let client = Client::connect(options(&broker.url()).client_id("victim").version(VersionChoice::V311))
+            .await
+            .unwrap();
         let mut events = client.events();
         assert!(broker.send_raw("victim", wrong));
         let cause = disconnected(&mut events).await;
@@ -130,7 +151,8 @@ async fn oversize_packets_end_a_connection_of_5_0_and_are_skipped_on_3_1_1() {
         packet.resize(2 + 1 + 255, b'x');
         packet
     };
-    let limited = |version| options(&broker.url()).client_id("small").version(version).maximum_packet_size(100);
+    let limited =
+        |version| options(&broker.url()).client_id("small").version(version).maximum_packet_size(100);
     let client = Client::connect(limited(VersionChoice::V5)).await.unwrap();
     let mut events = client.events();
     broker.send_raw("small", &oversize(1));
@@ -160,7 +182,12 @@ async fn refusals_carry_their_reason() {
         let options = options(&broker.url()).version(version);
         let error = error(options.clone().username("user").password("wrong")).await;
         assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
-        Client::connect(options.username("user").password("secret")).await.unwrap().disconnect().await.unwrap();
+        Client::connect(options.username("user").password("secret"))
+            .await
+            .unwrap()
+            .disconnect()
+            .await
+            .unwrap();
     }
     broker.faults().refuse(1, Refusal::Code(Reason::SERVER_BUSY));
     let error = error(options(&broker.url()).username("user").password("secret")).await;
@@ -169,7 +196,8 @@ async fn refusals_carry_their_reason() {
 
 #[tokio::test]
 async fn automatic_choice_falls_back_to_3_1_1_in_each_of_the_ways_brokers_refuse() {
-    for refusal in [Refusal::OldShape(1), Refusal::Code(Reason::UNSUPPORTED_PROTOCOL_VERSION), Refusal::Close] {
+    for refusal in [Refusal::OldShape(1), Refusal::Code(Reason::UNSUPPORTED_PROTOCOL_VERSION), Refusal::Close]
+    {
         let config = packetboat_sim::broker::Config {
             versions: vec![Version::V311],
             wrong_version: refusal,
@@ -252,7 +280,9 @@ async fn a_second_server_is_used_when_the_first_fails() {
     let options = options("mqtt://127.0.0.1:1").or_server(&broker.url());
     let client = Client::start(options).unwrap();
     connected(&mut client.events()).await;
-    assert!(matches!(client.state(), State::Connected(connected) if connected.server.port() == broker.port()));
+    assert!(
+        matches!(client.state(), State::Connected(connected) if connected.server.port() == broker.port())
+    );
 }
 
 /// A pipe inside the process, to a task that copies to the broker.
@@ -273,7 +303,8 @@ impl Transport for Pipe {
 #[tokio::test]
 async fn a_transport_of_ones_own_carries_everything() {
     let broker = Broker::start().await.unwrap();
-    let client = Client::connect(Options::new("mqtt://anywhere").transport(Pipe(broker.port()))).await.unwrap();
+    let client =
+        Client::connect(Options::new("mqtt://anywhere").transport(Pipe(broker.port()))).await.unwrap();
     let mut stream = client.subscribe("pipe").await.unwrap();
     for size in [0, 1, 999, 1000, 1001, 70_000, 300_000] {
         client.publish("pipe", vec![7; size]).qos(QoS::ExactlyOnce).await.unwrap();
@@ -289,7 +320,8 @@ fn a_runtime_that_goes_away_resolves_everybody() {
     let broker = runtime.block_on(Broker::start()).unwrap();
     let client = runtime.block_on(Client::connect(options(&broker.url()))).unwrap();
     broker.faults().swallow(packetboat_core::wire::PacketType::Puback);
-    let receipt = runtime.block_on(async { client.publish("a", "b").qos(QoS::AtLeastOnce).enqueue().await.unwrap() });
+    let receipt =
+        runtime.block_on(async { client.publish("a", "b").qos(QoS::AtLeastOnce).enqueue().await.unwrap() });
     runtime.shutdown_timeout(Duration::from_secs(5));
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ended = other.block_on(within(Duration::from_secs(5), receipt));

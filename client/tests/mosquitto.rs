@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use common::mosquitto::{mosquitto, mosquitto_with};
 use common::{ALL_QOS, VERSIONS, connected, disconnected, event, next, on_both_runtimes, options, within};
 use packetboat::{
-    Cause, Client, ConnectError, Disconnection, Event, PropertiesBuf, QoS, Reason, RetainHandling, SessionMode, Version,
-    VersionChoice, Will,
+    Cause, Client, ConnectError, Disconnection, Event, PropertiesBuf, QoS, Reason, RetainHandling,
+    SessionMode, Version, VersionChoice, Will,
 };
 
 #[test]
@@ -66,7 +66,11 @@ fn ten_thousand_messages_of_each_qos_arrive_in_order() {
                     }
                 });
                 for number in 0..10_000_u32 {
-                    assert_eq!(next(&mut stream).await.payload(), number.to_be_bytes(), "{version:?} {qos:?}");
+                    assert_eq!(
+                        next(&mut stream).await.payload(),
+                        number.to_be_bytes(),
+                        "{version:?} {qos:?}"
+                    );
                     if number % 100 == 99 {
                         taken.add_permits(1);
                     }
@@ -95,7 +99,8 @@ async fn retained_messages_come_with_the_subscription() {
     }
     let client = Client::connect(options(&broker.url()).version(VersionChoice::V5)).await.unwrap();
     client.publish("kept", "5").qos(QoS::AtLeastOnce).retain(true).await.unwrap();
-    let without = client.subscription("kept").retain_handling(RetainHandling::DoNotSend).retain_as_published(true);
+    let without =
+        client.subscription("kept").retain_handling(RetainHandling::DoNotSend).retain_as_published(true);
     let mut stream = without.await.unwrap();
     client.publish("kept", "6").qos(QoS::AtLeastOnce).retain(true).await.unwrap();
     let message = next(&mut stream).await;
@@ -222,7 +227,9 @@ fn a_broker_killed_and_restarted_loses_nothing_that_was_accepted() {
                         broker.lock().unwrap().restart();
                     }
                     let payload = number.to_be_bytes();
-                    receipts.push(client.publish("survivor", &payload).qos(QoS::AtLeastOnce).enqueue().await.unwrap());
+                    receipts.push(
+                        client.publish("survivor", &payload).qos(QoS::AtLeastOnce).enqueue().await.unwrap(),
+                    );
                 }
                 for receipt in receipts {
                     receipt.await.unwrap();
@@ -275,12 +282,19 @@ async fn wrong_credentials_are_refused_with_a_reason() {
     let directory = std::env::temp_dir().join(format!("packetboat-passwords-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let file = directory.join("passwords");
-    let made = std::process::Command::new("mosquitto_passwd").args(["-b", "-c"]).arg(&file).args(["user", "secret"]).status();
+    let made = std::process::Command::new("mosquitto_passwd")
+        .args(["-b", "-c"])
+        .arg(&file)
+        .args(["user", "secret"])
+        .status();
     if !made.is_ok_and(|status| status.success()) {
         assert!(std::env::var_os("PACKETBOAT_REQUIRE_BROKER").is_none(), "mosquitto_passwd is required");
         return eprintln!("SKIPPED: mosquitto_passwd is not installed");
     }
-    let Some(broker) = mosquitto_with(&format!("allow_anonymous false\npassword_file {}\n", file.display())) else { return };
+    let Some(broker) = mosquitto_with(&format!("allow_anonymous false\npassword_file {}\n", file.display()))
+    else {
+        return;
+    };
     for version in VERSIONS {
         let options = options(&broker.url()).version(version);
         for wrong in [options.clone(), options.clone().username("user").password("wrong")] {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{ALL_QOS, VERSIONS, connected, disconnected, on_both_runtimes, options, within};
 use packetboat::{
-    Client, PropertiesBuf, PublishError, QoS, QueuePolicy, Reason, RejectReason, SessionMode, Stage, TopicError,
-    VersionChoice, Withdrawal,
+    Client, PropertiesBuf, PublishError, QoS, QueuePolicy, Reason, RejectReason, SessionMode, Stage,
+    TopicError, VersionChoice, Withdrawal,
 };
 use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::Config;
@@ -61,7 +61,8 @@ async fn payloads_may_be_borrowed_or_owned() {
     client.publish("a", Bytes::from_static(b"8")).await.unwrap();
     client.publish("a", vec![9; 3_000_000]).qos(QoS::AtLeastOnce).await.unwrap();
     client.flush().await.unwrap();
-    let sizes: Vec<usize> = broker.accepted("bodies").iter().map(|accepted| accepted.message.payload.len()).collect();
+    let sizes: Vec<usize> =
+        broker.accepted("bodies").iter().map(|accepted| accepted.message.payload.len()).collect();
     assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 1, 1, 3_000_000]);
     client.disconnect().await.unwrap();
 }
@@ -74,7 +75,10 @@ async fn wrong_messages_are_refused_with_their_payload() {
     assert!(matches!(client.publish("a/#", "x").await, Err(PublishError::Topic(TopicError::WildcardInName))));
     assert!(matches!(client.publish("", "x").try_publish(), Err(PublishError::Topic(TopicError::Empty))));
     match client.publish("a", vec![1; 2000]).qos(QoS::AtLeastOnce).await {
-        Err(PublishError::Rejected { reason: RejectReason::TooLarge { maximum: 1000, .. }, payload: Some(payload) }) => {
+        Err(PublishError::Rejected {
+            reason: RejectReason::TooLarge { maximum: 1000, .. },
+            payload: Some(payload),
+        }) => {
             assert_eq!(payload.len(), 2000);
         }
         other => panic!("{other:?}"),
@@ -95,7 +99,10 @@ async fn properties_need_5_0_or_leave_to_drop_them() {
     properties.content_type("text/plain").unwrap();
     let fixed = Client::connect(options(&broker.url()).version(VersionChoice::V311)).await.unwrap();
     let refused = fixed.publish("a", "b").properties(properties.clone()).await;
-    assert!(matches!(refused, Err(PublishError::Rejected { reason: RejectReason::NeedsVersion5, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(PublishError::Rejected { reason: RejectReason::NeedsVersion5, .. })),
+        "{refused:?}"
+    );
     fixed.publish("a", "b").properties(properties.clone()).drop_properties(true).await.unwrap();
 
     let config = Config { versions: vec![packetboat::Version::V311], ..Config::default() };
@@ -141,7 +148,9 @@ async fn a_time_limit_withdraws_what_was_not_sent_and_gives_the_receipt_of_what_
     assert!(matches!(queued, Err(PublishError::TimedOut { payload: None })), "{queued:?}");
     let _fills = client.publish("a", "fills").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
     let waiting = client.publish("a", String::from("waiting")).qos(QoS::AtLeastOnce).timeout(limit).await;
-    assert!(matches!(&waiting, Err(PublishError::TimedOut { payload: Some(payload) }) if payload == "waiting"));
+    assert!(
+        matches!(&waiting, Err(PublishError::TimedOut { payload: Some(payload) }) if payload == "waiting")
+    );
     broker.faults().resume_reading();
     receipt.await.unwrap();
     client.disconnect().await.unwrap();
@@ -150,9 +159,8 @@ async fn a_time_limit_withdraws_what_was_not_sent_and_gives_the_receipt_of_what_
 
 #[tokio::test]
 async fn a_full_queue_waits_refuses_or_drops_as_told() {
-    let offline = |policy| {
-        Client::start(options("mqtt://127.0.0.1:1").queue(2, 1 << 20).queue_policy(policy)).unwrap()
-    };
+    let offline =
+        |policy| Client::start(options("mqtt://127.0.0.1:1").queue(2, 1 << 20).queue_policy(policy)).unwrap();
     let client = offline(QueuePolicy::Wait);
     let publish = |payload: &'static str| client.publish("a", payload).qos(QoS::AtLeastOnce);
     let one = publish("1").try_publish().unwrap();
@@ -160,7 +168,8 @@ async fn a_full_queue_waits_refuses_or_drops_as_told() {
     let full = publish("3").try_publish();
     assert!(matches!(full, Err(PublishError::Rejected { reason: RejectReason::Full, .. })), "{full:?}");
     let waiter = client.clone();
-    let three = tokio::spawn(async move { waiter.publish("a", "3").qos(QoS::AtLeastOnce).enqueue().await.unwrap() });
+    let three =
+        tokio::spawn(async move { waiter.publish("a", "3").qos(QoS::AtLeastOnce).enqueue().await.unwrap() });
     tokio::task::yield_now().await;
     assert!(!three.is_finished());
     assert!(one.cancel());
@@ -172,11 +181,10 @@ async fn a_full_queue_waits_refuses_or_drops_as_told() {
     for payload in ["1", "2", "3"] {
         receipts.push(client.publish("a", payload).qos(QoS::AtLeastOnce).try_publish().unwrap());
     }
-    assert_eq!(receipts.iter().map(packetboat::Receipt::stage).collect::<Vec<_>>(), [
-        Stage::Failed,
-        Stage::Accepted,
-        Stage::Accepted
-    ]);
+    assert_eq!(
+        receipts.iter().map(packetboat::Receipt::stage).collect::<Vec<_>>(),
+        [Stage::Failed, Stage::Accepted, Stage::Accepted]
+    );
     assert!(matches!(receipts.remove(0).await, Err(PublishError::Withdrawn(Withdrawal::Dropped))));
 
     let client = offline(QueuePolicy::DropNewest);
@@ -205,7 +213,9 @@ fn queues_hold_their_bounds_against_a_broker_that_does_not_read() {
                         accepted += 1;
                         receipts.push(receipt);
                     }
-                    Err(PublishError::Rejected { reason: RejectReason::Full, .. }) => tokio::task::yield_now().await,
+                    Err(PublishError::Rejected { reason: RejectReason::Full, .. }) => {
+                        tokio::task::yield_now().await
+                    }
                     Err(other) => panic!("{other:?}"),
                 }
                 let queue = client.queue();
@@ -291,8 +301,9 @@ fn cuts_lose_and_double_nothing_while_the_broker_keeps_the_session() {
 async fn disconnecting_waits_for_what_was_accepted_and_says_what_it_left_behind() {
     let broker = logging_broker().await;
     let client = Client::connect(options(&broker.url()).client_id("polite")).await.unwrap();
-    let receipts: Vec<_> =
-        (0..100_u8).map(|number| client.publish("a", &[number]).qos(QoS::ExactlyOnce).try_publish().unwrap()).collect();
+    let receipts: Vec<_> = (0..100_u8)
+        .map(|number| client.publish("a", &[number]).qos(QoS::ExactlyOnce).try_publish().unwrap())
+        .collect();
     client.disconnect().await.unwrap();
     assert_eq!(taken(&broker, "polite").len(), 100);
     for receipt in receipts {

@@ -12,8 +12,8 @@ use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{QoS, Reason, SubscribeOptions};
 
 use super::{
-    Consumed, Ending, Inner, Key, Limit, Locked, Pending, PendingSubscribe, PendingUnsubscribe, RouteChange, Stream,
-    WakesFor,
+    Consumed, Ending, Inner, Key, Limit, Locked, Pending, PendingSubscribe, PendingUnsubscribe, RouteChange,
+    Stream, WakesFor,
 };
 use crate::{End, Message};
 
@@ -75,7 +75,11 @@ impl Inner {
     /// Places free in the queue.
     fn free(&self) -> usize {
         let queue = self.session.queue();
-        if queue.bytes >= self.queue_bytes.max(1) { 0 } else { self.queue_messages.saturating_sub(queue.messages) }
+        if queue.bytes >= self.queue_bytes.max(1) {
+            0
+        } else {
+            self.queue_messages.saturating_sub(queue.messages)
+        }
     }
 
     /// Give places to those who wait, once a quarter is free.
@@ -238,7 +242,14 @@ impl Inner {
     }
 
     /// A stream's owner is gone. What it held is released: acknowledged, unless a later process is to have it.
-    pub(crate) fn close_stream(&mut self, key: u32, held: &mut Vec<AckToken>, consumed: Consumed, manual: bool, session: SessionMode) {
+    pub(crate) fn close_stream(
+        &mut self,
+        key: u32,
+        held: &mut Vec<AckToken>,
+        consumed: Consumed,
+        manual: bool,
+        session: SessionMode,
+    ) {
         let persistent = matches!(session, SessionMode::Persistent { .. });
         for token in held.drain(..) {
             self.session.release(token, Release::Acknowledge);
@@ -253,7 +264,11 @@ impl Inner {
         match (&filter, subscribed) {
             // Its route stands until UNSUBACK, so that what is still on its way is known to be nobody's.
             (Some(filter), true) if !persistent && !self.closed => {
-                let slot = PendingUnsubscribe { streams: vec![key], detached: true, ..PendingUnsubscribe::default() };
+                let slot = PendingUnsubscribe {
+                    streams: vec![key],
+                    detached: true,
+                    ..PendingUnsubscribe::default()
+                };
                 let answer = self.unsubscribes.insert(slot);
                 self.session.unsubscribe(filter, Tag::from(answer));
                 self.drain_events();

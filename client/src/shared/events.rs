@@ -42,7 +42,9 @@ impl Inner {
             }
             session::Event::Unsubscribed { tag, reason } => self.on_unsubscribed(tag, reason),
             session::Event::SubscriptionLost { filter, reason } => {
-                self.end_streams(|stream| (stream.filter.as_ref() == Some(&filter)).then_some(End::Refused(reason)));
+                self.end_streams(|stream| {
+                    (stream.filter.as_ref() == Some(&filter)).then_some(End::Refused(reason))
+                });
                 self.orphans.retain(|orphan| *orphan != filter);
                 self.tell(&Event::SubscriptionLost { filter, reason });
             }
@@ -140,11 +142,19 @@ impl Inner {
         self.takers = takers;
     }
 
-    fn on_acknowledged_message(&mut self, id: Option<u16>, keys: &[u32], takers: &[u32], mut message: Message) {
+    fn on_acknowledged_message(
+        &mut self,
+        id: Option<u16>,
+        keys: &[u32],
+        takers: &[u32],
+        mut message: Message,
+    ) {
         let (qos, now) = (message.qos(), self.now);
         let waits = keys.is_empty() && self.may_wait();
         let holders = u16::try_from(takers.len()).unwrap_or(u16::MAX) + u16::from(waits);
-        let Verdict::Deliver(token) = self.session.handle_publish(Arrival { qos, id, holders }) else { return };
+        let Verdict::Deliver(token) = self.session.handle_publish(Arrival { qos, id, holders }) else {
+            return;
+        };
         if let (true, Some(token)) = (waits, token) {
             return self.unclaimed.waiting.push((message, token, now + CLAIM_TIME));
         }

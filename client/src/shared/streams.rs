@@ -179,7 +179,9 @@ impl Streams {
         now: Instant,
         wake: &mut Vec<Waker>,
     ) -> Option<Message> {
-        let Some(stream) = self.slots.get_mut(key as usize).and_then(Option::as_mut) else { return Some(message) };
+        let Some(stream) = self.slots.get_mut(key as usize).and_then(Option::as_mut) else {
+            return Some(message);
+        };
         let mut dropped = None;
         if stream.policy == StreamPolicy::DropOldest && stream.messages >= stream.capacity {
             dropped = stream.queue.pop_front();
@@ -206,7 +208,12 @@ impl Streams {
     }
 
     /// The owner says what it consumed, and gets what is queued. True: reading may go on.
-    pub(crate) fn take(&mut self, key: u32, consumed: Consumed, into: Option<&mut VecDeque<Message>>) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        key: u32,
+        consumed: Consumed,
+        into: Option<&mut VecDeque<Message>>,
+    ) -> bool {
         let was_paused = self.is_paused();
         self.bytes = self.bytes.saturating_sub(consumed.bytes);
         if let Some(stream) = self.slots.get_mut(key as usize).and_then(Option::as_mut) {
@@ -308,7 +315,10 @@ impl Streams {
     }
 
     fn heavy(&self) -> impl Iterator<Item = &Stream> {
-        self.slots.iter().flatten().filter(|stream| stream.is_open() && stream.messages > 0 && !stream.shedding)
+        self.slots
+            .iter()
+            .flatten()
+            .filter(|stream| stream.is_open() && stream.messages > 0 && !stream.shedding)
     }
 
     fn settle(&mut self, key: u32) {

@@ -65,7 +65,8 @@ impl Task {
         let options = &shared.settings.options;
         let delays = Delays::new(options.backoff.0, options.backoff.1);
         let servers = shared.settings.servers.iter().map(|_| delays);
-        let mut backoff = BackoffOptions::new(servers).jitter(options.jitter).stable_after(options.stable_after);
+        let mut backoff =
+            BackoffOptions::new(servers).jitter(options.jitter).stable_after(options.stable_after);
         if let Some(limit) = options.retry_limit {
             backoff = backoff.retry_limit(limit);
         }
@@ -163,7 +164,10 @@ impl Task {
 
     fn timed_out(&self, stage: ConnectStage) -> After {
         let limit = self.shared.settings.options.connect_timeout;
-        After::Failed(Disconnection::Failed(ConnectError::TimedOut { server: self.server(), stage, limit }), 0)
+        After::Failed(
+            Disconnection::Failed(ConnectError::TimedOut { server: self.server(), stage, limit }),
+            0,
+        )
     }
 
     /// The connection is over: tell the session, and see what that means.

@@ -11,7 +11,7 @@ use packetboat_core::wire::Packet;
 use tokio::io::ReadBuf;
 
 use super::read::{Batch, Reader, Routes, Scratch};
-use super::turn::{Turn, Wrote, turn};
+use super::turn::{Input, Turn, Wrote, turn};
 use super::write::Writer;
 use crate::Io;
 use crate::shared::Shared;
@@ -85,7 +85,10 @@ impl Online {
             let Ok(wrote) = wrote else { return Step::Over };
             written += wrote.bytes;
             let exhausted = read >= TURN || written >= TURN;
-            let turn = match self.read(wrote, exhausted, scratch, shared, routes, now, cx) {
+            let tries = self.may_read && !exhausted && self.closing == Closing::No;
+            let input = if tries { Input::Nothing } else { Input::NotTried };
+            let came = if tries { self.read(wrote, scratch, shared, routes, now, cx) } else { Poll::Pending };
+            let turn = match came {
                 Poll::Ready(Some((count, turn))) => {
                     read += count;
                     turn
@@ -95,7 +98,7 @@ impl Online {
                     return Step::Over;
                 }
                 Poll::Pending => {
-                    turn(shared, routes, &mut self.writer, &mut Batch::default(), &[], wrote.idle(), now, cx)
+                    turn(shared, routes, &mut self.writer, &mut Batch::default(), &[], wrote, input, now, cx)
                 }
             };
             // Reading goes on: the socket has to be asked once more before anybody sleeps, or nothing would wake us.
@@ -117,9 +120,9 @@ impl Online {
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<Wrote> {
         match self.writer.poll(&mut *self.io, cx) {
-            Poll::Ready(Ok(bytes)) => Ok(Wrote { bytes, blocked: false, reading: true }),
+            Poll::Ready(Ok(bytes)) => Ok(Wrote { bytes, blocked: false }),
             Poll::Ready(Err(error)) => Err(error),
-            Poll::Pending => Ok(Wrote { bytes: 0, blocked: true, reading: true }),
+            Poll::Pending => Ok(Wrote { bytes: 0, blocked: true }),
         }
     }
 
@@ -128,22 +131,18 @@ impl Online {
     fn read(
         &mut self,
         wrote: Wrote,
-        exhausted: bool,
         scratch: &mut Scratch,
         shared: &Shared,
         routes: &mut Routes,
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Option<(usize, Turn)>> {
-        if !self.may_read || exhausted || self.closing != Closing::No {
-            return Poll::Pending;
-        }
         let Self { io, reader, writer, .. } = self;
         let mut taken = None;
         let waker = cx.waker().clone();
         let apply = |batch: &mut Batch, rare: &[Packet<'_>], routes: &mut Routes| {
             let mut cx = Context::from_waker(&waker);
-            taken = Some(turn(shared, routes, writer, batch, rare, wrote, now, &mut cx));
+            taken = Some(turn(shared, routes, writer, batch, rare, wrote, Input::Came, now, &mut cx));
         };
         match reader.poll(&mut **io, cx, scratch, routes, apply) {
             Poll::Pending => Poll::Pending,

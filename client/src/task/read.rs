@@ -59,14 +59,24 @@ pub(super) struct Batch {
 
 #[derive(Debug)]
 pub(super) enum Effect {
-    Message { id: Option<u16>, keys: Range<u32>, block: u32, parts: Parts },
+    Message {
+        id: Option<u16>,
+        keys: Range<u32>,
+        block: u32,
+        parts: Parts,
+    },
     /// QoS 0, for nobody.
     Unrouted,
     /// An acknowledgement that says nothing more.
     Ack(AckKind, u16, Reason),
     /// Any other packet; they stand in a list of their own.
     Rare,
-    Oversize { qos: QoS, id: Option<u16>, topic: String, size: usize },
+    Oversize {
+        qos: QoS,
+        id: Option<u16>,
+        topic: String,
+        size: usize,
+    },
     Breach(Breach),
 }
 
@@ -244,7 +254,14 @@ impl Group {
 
     /// Take this packet in; the number of its block.
     #[inline]
-    fn add(&mut self, at: usize, size: usize, input: &[u8], whole: Option<&Bytes>, blocks: &mut Vec<Bytes>) -> u32 {
+    fn add(
+        &mut self,
+        at: usize,
+        size: usize,
+        input: &[u8],
+        whole: Option<&Bytes>,
+        blocks: &mut Vec<Bytes>,
+    ) -> u32 {
         if self.end > self.start && (at + size - self.start > BLOCK || at - self.end > GAP) {
             self.finish(input, whole, blocks);
         }

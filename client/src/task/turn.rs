@@ -21,15 +21,15 @@ pub(super) struct Wrote {
     pub(super) bytes: usize,
     /// The socket takes nothing more for now.
     pub(super) blocked: bool,
-    /// Something was read, or may be there to read.
-    pub(super) reading: bool,
 }
 
-impl Wrote {
-    /// There was nothing to read.
-    pub(super) fn idle(self) -> Self {
-        Self { reading: false, ..self }
-    }
+/// What the last read came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Input {
+    Came,
+    /// There was nothing; the socket wakes the task.
+    Nothing,
+    NotTried,
 }
 
 /// What is to be done next.
@@ -53,6 +53,7 @@ pub(super) fn turn(
     batch: &mut Batch,
     rare: &[Packet<'_>],
     wrote: Wrote,
+    input: Input,
     now: Instant,
     cx: &mut Context<'_>,
 ) -> Turn {
@@ -61,7 +62,7 @@ pub(super) fn turn(
     inner.now = now;
     inner.session.handle_written(wrote.bytes, now);
     let was_online = inner.connected.is_some();
-    if wrote.reading {
+    if input == Input::Came {
         inner.session.handle_read(now);
         inner.apply(batch, rare, now);
     }
@@ -84,7 +85,8 @@ pub(super) fn turn(
     let may_read = !paused && writer.replies() + inner.session.unwritten_replies() <= REPLIES;
     let closing = inner.session.is_closing();
     let nothing_to_write = writer.is_empty() || wrote.blocked;
-    let asleep = nothing_to_write && !(wrote.reading && may_read) && !closing;
+    let nothing_to_read = !may_read || input == Input::Nothing;
+    let asleep = nothing_to_write && nothing_to_read && !closing;
     let alarm = [inner.session.poll_timeout(), shed, ending, by_time].into_iter().flatten().min();
     if asleep {
         let blocked = !writer.is_empty();

@@ -31,7 +31,8 @@ pub(crate) fn mosquitto_with(configuration: &str) -> Option<Mosquitto> {
     std::fs::create_dir_all(&directory).unwrap();
     let anonymous = if configuration.contains("allow_anonymous") { "" } else { "allow_anonymous true\n" };
     let mut file = std::fs::File::create(directory.join("mosquitto.conf")).unwrap();
-    let fixed = "persistence true\nautosave_interval 1\nautosave_on_changes true\nmax_queued_messages 1000000\n";
+    let fixed =
+        "persistence true\nautosave_interval 1\nautosave_on_changes true\nmax_queued_messages 1000000\n";
     // Relative paths in it, the password file's for example, are in the broker's directory.
     let configuration = configuration.replace("{directory}", &directory.display().to_string());
     write!(file, "listener {port} 127.0.0.1\npersistence_location {}/\n", directory.display()).unwrap();
