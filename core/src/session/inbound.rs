@@ -69,6 +69,8 @@ struct Delivery {
 pub(super) struct Inbound {
     deliveries: IdTable<Delivery>,
     session: u32,
+    /// The store record of the last removal of an identifier.
+    removed: u64,
     // ---- one connection
     connection: u32,
     /// QoS 1, in receive order, from ring position `base` on.
@@ -100,7 +102,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     }
 
     /// One holder is done with an arrival. Acknowledgements leave in receive order [MQTT-4.6.0-2, MQTT-4.6.0-3].
-    /// False: the token is of an older connection or session, and the broker will deliver the message again.
+    /// False: the token is spent, or of an older connection or session whose broker will deliver the message again.
     pub fn release(&mut self, token: AckToken, release: Release) -> bool {
         let release = match release {
             // Older versions cannot refuse: the message is acknowledged and not sent again.
@@ -110,16 +112,20 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if token.qos2 {
             let id = u16::try_from(token.key).unwrap_or_default();
             let known = token.epoch == self.inbound.session;
-            let Some(delivery) = self.inbound.deliveries.value_mut(id).filter(|_| known) else {
-                return false;
-            };
+            let held = self.inbound.deliveries.value_mut(id).filter(|one| known && one.hold.holders > 0);
+            let Some(delivery) = held else { return false };
             delivery.hold.release(release);
+            if delivery.hold.progress == Progress::Abandoned && !delivery.counted {
+                // Not yet repeated on this connection: when it is, it will be a new delivery.
+                self.inbound.deliveries.remove(id);
+            }
             self.acknowledge_exactly_once();
             return true;
         }
         let index = token.key.wrapping_sub(self.inbound.base) as usize;
         let known = token.epoch == self.inbound.connection;
-        let Some((_, hold)) = self.inbound.ring1.get_mut(index).filter(|_| known) else { return false };
+        let held = self.inbound.ring1.get_mut(index).filter(|(_, hold)| known && hold.holders > 0);
+        let Some((_, hold)) = held else { return false };
         hold.release(release);
         if index == 0 {
             self.acknowledge_at_least_once();
@@ -130,8 +136,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// PUBREL came.
     pub(super) fn on_pubrel(&mut self, id: u16) -> Result<(), Breach> {
         let Some(delivery) = self.inbound.deliveries.value(id) else {
+            // It may be one whose PUBCOMP was lost: its removal must be durable all the same.
             let reason = self.unknown_identifier();
-            self.link.acknowledge(AckKind::Pubcomp, id, reason);
+            self.reply_when_stored(self.inbound.removed, AckKind::Pubcomp, id, reason);
             return Ok(());
         };
         if delivery.hold.progress != Progress::Received {
@@ -141,15 +148,15 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if delivery.counted {
             self.inbound.unacknowledged -= 1;
         }
-        let stored = self.journal.note(Entry::InboundDone { id });
-        self.reply_when_stored(stored, AckKind::Pubcomp, id, Reason::SUCCESS);
+        self.inbound.removed = self.journal.note(Entry::InboundDone { id });
+        self.reply_when_stored(self.inbound.removed, AckKind::Pubcomp, id, Reason::SUCCESS);
         Ok(())
     }
 
     /// The broker forgot the session, and so do we.
     pub(super) fn forget_inbound(&mut self) {
         for (id, _) in self.inbound.deliveries.iter() {
-            self.journal.note(Entry::InboundDone { id });
+            self.inbound.removed = self.journal.note(Entry::InboundDone { id });
         }
         self.inbound.deliveries.clear();
         self.inbound.session = self.inbound.session.wrapping_add(1);
@@ -191,19 +198,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.count_arrival()?;
             delivery.counted = true;
         }
-        let repeat = delivery.hold.progress == Progress::Received;
-        if !repeat && !delivery.in_ring {
+        if !delivery.in_ring {
             delivery.in_ring = true;
             self.inbound.ring2.push_back(id);
         }
         if let Some(entry) = self.inbound.deliveries.value_mut(id) {
             *entry = delivery;
         }
-        if repeat {
-            self.reply_when_stored(delivery.stored, AckKind::Pubrec, id, Reason::SUCCESS);
-        } else {
-            self.acknowledge_exactly_once();
-        }
+        self.acknowledge_exactly_once();
         Ok(Verdict::Ignore)
     }
 
@@ -244,19 +246,24 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 self.inbound.ring2.pop_front();
                 continue;
             };
+            if delivery.hold.progress == Progress::Held {
+                return;
+            }
+            delivery.in_ring = false;
             let reason = Reason(delivery.hold.reason);
             match delivery.hold.progress {
-                Progress::Held => return,
-                Progress::Abandoned | Progress::Received => {}
+                Progress::Held | Progress::Abandoned => {}
                 Progress::Done if reason.is_error() => {
                     // Refused: the exchange ends here and the identifier is free [MQTT-4.3.3-9].
                     self.inbound.deliveries.remove(id);
                     self.inbound.unacknowledged -= 1;
                     self.reply_when_stored(0, AckKind::Pubrec, id, reason);
                 }
-                Progress::Done => {
-                    delivery.hold.progress = Progress::Received;
-                    delivery.stored = self.journal.note(Entry::Inbound { id });
+                Progress::Done | Progress::Received => {
+                    if delivery.hold.progress == Progress::Done {
+                        delivery.hold.progress = Progress::Received;
+                        delivery.stored = self.journal.note(Entry::Inbound { id });
+                    }
                     let stored = delivery.stored;
                     self.reply_when_stored(stored, AckKind::Pubrec, id, reason);
                 }

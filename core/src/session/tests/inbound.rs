@@ -179,3 +179,55 @@ fn pubrel_for_nothing_is_answered() {
     story.acks(AckKind::Pubrel, 5);
     assert_eq!(story.told(), ["PUBCOMP 5"]);
 }
+
+#[test]
+fn what_is_abandoned_while_away_is_delivered_again_at_once() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        let held = token(story.arrives(QoS::ExactlyOnce, 1, 1));
+        story.cut_after(0);
+        assert!(story.session.release(held, Release::Abandon));
+        story.open(true, &PropertiesBuf::default());
+        let again = token(story.arrives(QoS::ExactlyOnce, 1, 1));
+        assert!(story.session.release(again, Release::Acknowledge));
+        assert_eq!(story.told(), ["PUBREC 1"]);
+    }
+}
+
+#[test]
+fn pubrec_of_a_repetition_keeps_its_place() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        let one = token(story.arrives(QoS::ExactlyOnce, 1, 1));
+        story.session.release(one, Release::Abandon);
+        story.arrives(QoS::ExactlyOnce, 2, 0);
+        story.cut_after(0);
+        story.open(true, &PropertiesBuf::default());
+        let one = token(story.arrives(QoS::ExactlyOnce, 1, 1));
+        assert_eq!(story.arrives(QoS::ExactlyOnce, 2, 1), Verdict::Ignore);
+        assert!(story.told().is_empty(), "PUBREC leaves in receive order");
+        story.session.release(one, Release::Acknowledge);
+        assert_eq!(story.told(), ["PUBREC 1", "PUBREC 2"]);
+        assert_eq!(story.arrives(QoS::ExactlyOnce, 2, 1), Verdict::Ignore);
+        assert_eq!(story.told(), ["PUBREC 2"], "as often as it is sent");
+    }
+}
+
+#[test]
+fn a_token_is_spent_by_its_last_holder() {
+    let mut story = Story::online(Version::V5);
+    let one = token(story.arrives(QoS::ExactlyOnce, 1, 1));
+    assert!(story.session.release(one, Release::Acknowledge));
+    assert!(!story.session.release(one, Release::Acknowledge));
+    assert_eq!(story.told(), ["PUBREC 1"]);
+    story.acks(AckKind::Pubrel, 1);
+    assert_eq!(story.told(), ["PUBCOMP 1"]);
+}
+
+#[test]
+fn a_receive_maximum_of_zero_is_the_default() {
+    let mut story = Story::new(Version::V5);
+    story.connect.receive_maximum = 0;
+    story.open(false, &PropertiesBuf::default());
+    assert!(matches!(story.arrives(QoS::AtLeastOnce, 1, 1), Verdict::Deliver(_)));
+}
