@@ -29,8 +29,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.link.clean_start = keeping.clean_start;
         self.link.keeps_session = keeping.expiry > 0;
         self.link.ends_at_disconnect = keeping.ends_at_disconnect;
-        let announces = connect.version.has_properties();
-        self.link.receive_maximum = if announces { connect.receive_maximum } else { u16::MAX };
+        // Zero is never announced, and older versions announce nothing.
+        let announced = connect.version.has_properties() && connect.receive_maximum > 0;
+        self.link.receive_maximum = if announced { connect.receive_maximum } else { u16::MAX };
         self.link.requested_keep_alive = connect.keep_alive;
         let properties = connect_properties(connect, keeping.expiry);
         let will = connect.will.as_ref().map(|will| Will {
@@ -61,7 +62,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// End this connection and keep the session: its messages go on with the next one.
     pub fn leave(&mut self, reason: Reason) {
-        if self.link.phase == Phase::Online {
+        // Before 5.0 the will is published when the connection ends without DISCONNECT.
+        let silent = reason == Reason::DISCONNECT_WITH_WILL_MESSAGE && !self.link.limits.properties;
+        if self.link.phase == Phase::Online && !silent {
             let mut properties = PropertiesBuf::default();
             if self.ended && self.link.ends_at_disconnect && self.link.limits.properties {
                 properties.session_expiry_interval(0);
