@@ -24,12 +24,14 @@ pub(super) struct KeepAlive {
     probed: Option<Instant>,
     /// The socket could not take all it was offered: what it takes now, the peer has made room for.
     congested: bool,
+    /// When the socket last took bytes while it was behind.
+    progress: Instant,
 }
 
 impl KeepAlive {
     pub(super) fn start(&mut self, now: Instant, seconds: u16) {
         let interval = Duration::from_secs(seconds.into());
-        *self = Self { interval, spoke: now, heard: now, probed: None, congested: false };
+        *self = Self { interval, spoke: now, heard: now, ..Self::default() };
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
@@ -43,7 +45,15 @@ impl KeepAlive {
         if self.congested && self.probed.is_some() {
             self.probed = Some(now);
         }
+        if self.congested || left > 0 {
+            self.progress = now;
+        }
         self.congested = left > 0;
+    }
+
+    /// Until then bytes of ours may have stood in front of the socket: no answer to them can have been missing.
+    pub(super) fn progress(&self) -> Instant {
+        self.progress
     }
 
     /// A probe was encoded.
@@ -59,6 +69,8 @@ impl KeepAlive {
             return Due::Dead;
         }
         self.pinged(now);
+        // Once an interval, even if the socket takes nothing and the peer goes on talking.
+        self.spoke = now;
         Due::Ping
     }
 

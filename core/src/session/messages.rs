@@ -141,18 +141,18 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.flight.last()
     }
 
-    /// The earliest time at which an acknowledgement may be overdue.
-    pub(super) fn deadline(&self, limit: Duration) -> Option<Instant> {
-        self.oldest.map(|since| since + limit)
+    /// The earliest time at which an acknowledgement may be overdue. The socket was behind until `written`.
+    pub(super) fn deadline(&self, limit: Duration, written: Instant) -> Option<Instant> {
+        self.oldest.map(|since| since.max(written) + limit)
     }
 
-    pub(super) fn is_overdue(&mut self, now: Instant, limit: Duration) -> bool {
-        if self.deadline(limit).is_none_or(|at| now < at) {
+    pub(super) fn is_overdue(&mut self, now: Instant, limit: Duration, written: Instant) -> bool {
+        if self.deadline(limit, written).is_none_or(|at| now < at) {
             return false;
         }
         let waiting = self.records.iter(self.flight).map(|slot| self.records.at(slot));
         self.oldest = waiting.filter(|record| record.state != State::ToSend).map(|record| record.since).min();
-        self.deadline(limit).is_some_and(|at| at <= now)
+        self.deadline(limit, written).is_some_and(|at| at <= now)
     }
 
     /// Messages that never left and that wait for the store.

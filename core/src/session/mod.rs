@@ -233,8 +233,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if self.link.phase != Phase::Online {
             return;
         }
-        let limit = self.config.acknowledgement_timeout;
-        if self.outbound.is_overdue(now, limit) || self.subscriptions.is_overdue(now, limit) {
+        let (limit, written) = (self.config.acknowledgement_timeout, self.link.keep_alive.progress());
+        if self.outbound.is_overdue(now, limit, written) || self.subscriptions.is_overdue(now, limit, written) {
             return self.close(Cause::NotAcknowledged);
         }
         match self.link.keep_alive.due(now) {
@@ -292,11 +292,11 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if self.link.phase != Phase::Online {
             return None;
         }
-        let limit = self.config.acknowledgement_timeout;
+        let (limit, written) = (self.config.acknowledgement_timeout, self.link.keep_alive.progress());
         let deadlines = [
             self.link.keep_alive.deadline(),
-            self.outbound.deadline(limit),
-            self.subscriptions.deadline(limit),
+            self.outbound.deadline(limit, written),
+            self.subscriptions.deadline(limit, written),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -305,12 +305,12 @@ impl Subscriptions {
         });
     }
 
-    pub(super) fn deadline(&self, limit: Duration) -> Option<Instant> {
-        self.sent.iter().map(|sent| sent.since + limit).min()
+    pub(super) fn deadline(&self, limit: Duration, written: Instant) -> Option<Instant> {
+        self.sent.iter().map(|sent| sent.since.max(written) + limit).min()
     }
 
-    pub(super) fn is_overdue(&self, now: Instant, limit: Duration) -> bool {
-        self.deadline(limit).is_some_and(|at| at <= now)
+    pub(super) fn is_overdue(&self, now: Instant, limit: Duration, written: Instant) -> bool {
+        self.deadline(limit, written).is_some_and(|at| at <= now)
     }
 
     /// The broker has no session: there is nothing to unsubscribe from, unless a waiting SUBSCRIBE comes first.

@@ -199,3 +199,49 @@ fn the_brokers_goodbye_is_told() {
     story.says_bytes(&[0xe0, 0]);
     assert!(matches!(story.cause(), Some(Cause::Breach(_))), "only 5.0 has it");
 }
+
+#[test]
+fn a_slow_socket_is_not_a_missing_acknowledgement() {
+    let mut story = Story::new(Version::V5);
+    story.connect.keep_alive = 0;
+    story.open(false, &PropertiesBuf::default());
+    let start = story.now;
+    story.publish(QoS::AtLeastOnce, &"x".repeat(200_000), 1);
+    story.session.poll_transmit(&mut story.out, story.now);
+    for second in 1..=100 {
+        story.now = start + seconds(second);
+        story.session.handle_written(2000, story.now);
+        story.session.handle_timeout(story.now);
+        assert!(!story.session.is_closing(), "after {second} s");
+    }
+    let rest = usize::try_from(story.session.unwritten()).unwrap();
+    story.session.handle_written(rest, story.now);
+    assert_eq!(story.session.poll_timeout(), Some(story.now + seconds(60)));
+    story.now = story.now + seconds(60);
+    story.session.handle_timeout(story.now);
+    assert!(story.session.is_closing(), "a whole minute without an answer");
+}
+
+#[test]
+fn a_broker_that_talks_and_does_not_read_is_probed_once_an_interval() {
+    let mut story = Story::new(Version::V5);
+    story.connect.keep_alive = 10;
+    story.open(false, &PropertiesBuf::default());
+    let (start, before) = (story.now, story.session.position());
+    for second in 1..=30 {
+        story.now = start + seconds(second);
+        story.session.handle_timeout(story.now);
+        story.session.handle_read(story.now);
+    }
+    assert_eq!(story.session.position() - before, 3 * 2, "PINGREQ has two bytes");
+}
+
+#[test]
+fn before_5_a_will_is_asked_for_by_silence() {
+    for (version, told) in [(Version::V311, vec![]), (Version::V5, vec!["DISCONNECT 0x4"])] {
+        let mut story = Story::online(version);
+        story.session.disconnect(Reason::DISCONNECT_WITH_WILL_MESSAGE);
+        assert_eq!(story.told(), told);
+        assert_eq!(story.cause(), Some(Cause::Requested));
+    }
+}
