@@ -42,7 +42,8 @@ impl Outgoing {
         self.maximum > 0
     }
 
-    pub(super) fn assign(&mut self, topic: &str) -> Alias {
+    /// How `topic` goes out; an alias not yet in use only if the packet `may_add` it.
+    pub(super) fn assign(&mut self, topic: &str, may_add: bool) -> Alias {
         if topic.len() < WORTH {
             return Alias::None;
         }
@@ -53,6 +54,9 @@ impl Outgoing {
             }
             *used = self.clock;
             return Alias::Known(*alias);
+        }
+        if !may_add {
+            return Alias::None;
         }
         let alias = if self.topics.len() < usize::from(self.maximum) {
             u16::try_from(self.topics.len() + 1).unwrap_or(u16::MAX)
@@ -110,13 +114,15 @@ mod tests {
     #[test]
     fn the_least_recently_used_makes_room() {
         let mut aliases = Outgoing::new(2);
-        assert_eq!(aliases.assign("topic/a"), Alias::New(1));
-        assert_eq!(aliases.assign("topic/b"), Alias::New(2));
-        assert_eq!(aliases.assign("topic/a"), Alias::Known(1));
-        assert_eq!(aliases.assign("topic/c"), Alias::New(2));
-        assert_eq!(aliases.assign("topic/b"), Alias::New(1));
-        assert_eq!(aliases.assign("topic/c"), Alias::Known(2));
-        assert_eq!(aliases.assign("abc"), Alias::None);
+        assert_eq!(aliases.assign("topic/a", true), Alias::New(1));
+        assert_eq!(aliases.assign("topic/b", true), Alias::New(2));
+        assert_eq!(aliases.assign("topic/a", true), Alias::Known(1));
+        assert_eq!(aliases.assign("topic/c", true), Alias::New(2));
+        assert_eq!(aliases.assign("topic/b", true), Alias::New(1));
+        assert_eq!(aliases.assign("topic/c", true), Alias::Known(2));
+        assert_eq!(aliases.assign("abc", true), Alias::None);
+        assert_eq!(aliases.assign("topic/d", false), Alias::None);
+        assert_eq!(aliases.assign("topic/c", false), Alias::Known(2));
     }
 
     #[test]

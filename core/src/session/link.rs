@@ -6,7 +6,7 @@ use super::Phase;
 use super::alias::{self, Alias};
 use super::event::Cause;
 use super::keepalive::KeepAlive;
-use super::limits::Limits;
+use super::limits::{Limits, PUBLISH_OVERHEAD};
 use super::output::Output;
 use crate::wire::{
     Ack, AckKind, Packet, PropertiesBuf, Publish, Reason, Version, encode, encode_publish_head,
@@ -14,6 +14,9 @@ use crate::wire::{
 
 /// Shared payloads above this size are spliced into the output instead of being copied.
 const SPLICE: usize = 16 * 1024;
+
+/// Bytes of a topic alias property.
+const ALIAS: usize = 3;
 
 /// One connection, from `handle_open` to `handle_close`.
 #[derive(Debug)]
@@ -99,7 +102,14 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
     }
 
     fn encode_aliased(&mut self, mut publish: Publish<'_>, shared: Option<&P>) {
-        let alias = match self.aliases.assign(publish.topic) {
+        let bound = PUBLISH_OVERHEAD
+            + ALIAS
+            + publish.topic.len()
+            + publish.properties.as_bytes().len()
+            + publish.payload.len();
+        // An alias in place of its topic is always shorter; one beside its topic must not make it too large.
+        let may_add = bound <= self.limits.maximum_packet_size as usize;
+        let alias = match self.aliases.assign(publish.topic, may_add) {
             Alias::None => return self.put_publish(publish, shared),
             Alias::New(alias) => alias,
             Alias::Known(alias) => {
