@@ -81,8 +81,11 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// From here on the broker owns the message: only PUBREL may follow [MQTT-4.3.3-4].
     fn on_pubrec(&mut self, ack: &Ack<'_>, now: Instant) -> Result<(), Breach> {
         let Some(slot) = self.outbound.by_id(ack.id) else {
-            let reason = self.unknown_identifier();
-            self.link.acknowledge(AckKind::Pubrel, ack.id, reason);
+            // After a refusal nothing follows; everything else is ended by PUBREL [MQTT-4.3.3-4].
+            if !ack.reason.is_error() {
+                let reason = self.unknown_identifier();
+                self.link.acknowledge(AckKind::Pubrel, ack.id, reason);
+            }
             return Ok(());
         };
         let (state, stored) = {
