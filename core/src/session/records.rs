@@ -144,7 +144,9 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
     /// Write the interval that is left into the properties [MQTT-3.3.2-6].
     pub(super) fn reduce_expiry(&mut self, now: Instant) {
         if let (Some(deadline), at @ 1..) = (self.deadline, self.expiry_at as usize) {
-            let left = u32::try_from(deadline.since(now).as_secs()).unwrap_or(u32::MAX);
+            // Only whole seconds that passed are taken away: a message still valid never says zero.
+            let left = deadline.since(now).as_millis().div_ceil(1000);
+            let left = u32::try_from(left).unwrap_or(u32::MAX);
             self.head[at..at + 4].copy_from_slice(&left.to_be_bytes());
         }
     }
