@@ -30,6 +30,8 @@ pub(super) struct Messages<P> {
     pub(super) ids: IdTable<Use>,
     pub(super) source: IdSource,
     bytes: usize,
+    /// Those of `bytes` that are in `flight`.
+    flight_bytes: usize,
     sequence: u64,
     // ---- one connection
     /// The first of `flight` whose PUBLISH must go out.
@@ -50,6 +52,7 @@ impl<P> Default for Messages<P> {
             ids: IdTable::default(),
             source: IdSource::default(),
             bytes: 0,
+            flight_bytes: 0,
             sequence: 0,
             unsent: None,
             occupied: 0,
@@ -80,6 +83,11 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             State::AwaitPuback | State::AwaitPubrec => Stage::Written(record.id),
             State::AwaitPubcomp => Stage::Received(record.id),
         })
+    }
+
+    /// Would there be room if nothing were queued?
+    pub(super) fn could_have_room(&self, config: &Config, size: usize) -> bool {
+        self.flight_bytes == 0 || self.flight_bytes + size <= config.queue_bytes
     }
 
     /// The record with this identifier; `None` also for the identifier of a request.
@@ -172,10 +180,14 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
 
     pub(super) fn load_identifier(&mut self, sequence: u64, id: u16) {
         let Some(slot) = self.by_sequence(sequence) else { return };
-        if self.records.at(slot).state == State::Queued {
+        let old = self.records.at(slot).id;
+        if id == 0 || (id != old && self.ids.contains(id)) {
+            return;
+        }
+        if old == 0 {
             self.admit(slot, id);
         } else {
-            self.ids.remove(self.records.at(slot).id);
+            self.ids.remove(old);
             self.ids.insert(id, slot);
             self.records.at_mut(slot).id = id;
         }
@@ -190,14 +202,15 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         let Some(slot) = self.by_sequence(sequence) else { return };
         if state == State::Free {
             self.remove(slot);
-        } else {
+        } else if self.records.at(slot).state == State::ToSend {
             self.records.at_mut(slot).state = state;
         }
     }
 
     fn by_sequence(&self, sequence: u64) -> Option<u32> {
+        // A store speaks of the oldest: they are in flight, or first in the queue.
         let is_it = |slot: &u32| self.records.at(*slot).sequence == sequence;
-        self.records.iter(self.queue).find(is_it).or_else(|| self.records.iter(self.flight).find(is_it))
+        self.records.iter(self.flight).chain(self.records.iter(self.queue)).find(is_it)
     }
 
     pub(super) fn accept(&mut self, parts: Parts<'_, P>, now: Instant) -> u32 {
@@ -231,6 +244,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.occupied += 1;
         self.unsent.get_or_insert(slot);
         let record = self.records.at_mut(slot);
+        self.flight_bytes += record.size();
         record.state = State::ToSend;
         record.id = id;
         record.occupies = true;
@@ -296,6 +310,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.records.unlink(&mut self.flight, slot);
         self.records.push_front(&mut self.queue, slot);
         let record = self.records.at_mut(slot);
+        self.flight_bytes -= record.size();
         record.state = State::Queued;
         let id = core::mem::take(&mut record.id);
         if core::mem::take(&mut record.occupies) {
@@ -322,7 +337,10 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         let list = match (record.state, record.qos) {
             (State::Queued, QoS::AtMostOnce) => &mut self.queue0,
             (State::Queued, _) => &mut self.queue,
-            _ => &mut self.flight,
+            _ => {
+                self.flight_bytes -= size;
+                &mut self.flight
+            }
         };
         self.records.unlink(list, slot);
         self.records.remove(slot);

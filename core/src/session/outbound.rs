@@ -142,8 +142,10 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     fn make_room(&mut self, size: usize) -> bool {
         while !self.outbound.has_room(&self.config, size) {
             let oldest = match self.config.overflow {
-                Overflow::DropOldest => self.outbound.oldest_queued(),
-                Overflow::Refuse | Overflow::DropNewest => None,
+                Overflow::DropOldest if self.outbound.could_have_room(&self.config, size) => {
+                    self.outbound.oldest_queued()
+                }
+                _ => None,
             };
             let Some(slot) = oldest else { return false };
             self.finish_record(slot, Outcome::Dropped);

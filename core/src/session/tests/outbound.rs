@@ -288,3 +288,66 @@ fn large_shared_payloads_are_spliced_and_lost_ones_counted() {
     assert_eq!(story.out.unwritten_qos0(whole - 1), 1);
     assert_eq!(story.out.unwritten_qos0(whole), 0);
 }
+
+#[test]
+fn an_alias_never_makes_a_packet_too_large() {
+    let config = Config { outgoing_aliases: 5, ..Config::default() };
+    for qos in [QoS::AtMostOnce, QOS1] {
+        let mut story = Story::with(Version::V5, config.clone());
+        let size = if qos == QOS1 { 13 } else { 11 };
+        let small = limits(|p| {
+            p.topic_alias_maximum(3).maximum_packet_size(size).unwrap();
+        });
+        story.open(false, &small);
+        story.publish(qos, "a", 1);
+        story.session.poll_transmit(&mut story.out, story.now);
+        assert_eq!(story.out.len(), size as usize);
+    }
+}
+
+#[test]
+fn nothing_is_dropped_for_a_message_that_does_not_fit_anyway() {
+    let (window, queue_bytes, overflow) = (1, 1000, Overflow::DropOldest);
+    let mut story = Story::with(Version::V5, Config { window, queue_bytes, overflow, ..Config::default() });
+    story.open(false, &PropertiesBuf::default());
+    story.publish(QOS1, &"x".repeat(600), 1);
+    story.publish(QOS1, &"y".repeat(200), 2);
+    assert_eq!(story.try_publish(QOS1, &"z".repeat(500), 3), Err(PublishError::Full));
+    assert!(story.ended().is_empty(), "the first is on its way and cannot make room");
+    story.publish(QOS1, &"z".repeat(300), 4);
+    assert_eq!(story.ended(), [(2, Outcome::Dropped)]);
+    story.cut_after(0);
+    story.publish(QOS1, &"z".repeat(600), 5);
+    assert_eq!(
+        story.ended(),
+        [(1, Outcome::Dropped)],
+        "the socket took nothing of it: it is in the queue again"
+    );
+}
+
+#[test]
+fn a_second_begun_is_a_second_left() {
+    let mut story = Story::new(Version::V5);
+    let one = limits(|p| {
+        p.message_expiry_interval(1);
+    });
+    story.publish_with(QOS1, "soon", 1, &one).unwrap();
+    story.now = story.now + Duration::from_millis(5);
+    story.open(false, &PropertiesBuf::default());
+    story.session.poll_transmit(&mut story.out, story.now);
+    let bytes = story.out.bytes.clone();
+    let Ok(Decoded::Packet { packet: Packet::Publish(sent), .. }) = decode(Version::V5, &bytes, 1000) else {
+        panic!("a PUBLISH")
+    };
+    assert_eq!(sent.properties.message_expiry_interval(), Some(1));
+}
+
+#[test]
+fn a_refusal_for_nothing_needs_no_answer() {
+    let mut story = Story::online(Version::V5);
+    let reason = Reason::QUOTA_EXCEEDED;
+    story.says(&Packet::Ack(Ack { reason, ..Ack::new(AckKind::Pubrec, 9) }));
+    assert!(story.told().is_empty(), "the exchange is over on both sides");
+    story.acks(AckKind::Pubrec, 9);
+    assert_eq!(story.told(), ["PUBREL 9 0x92"]);
+}

@@ -154,3 +154,54 @@ fn what_a_failing_store_may_have_kept_is_removed_from_it() {
     drain(&mut story, &mut log);
     assert_eq!(log, ["done 1"]);
 }
+
+#[test]
+fn pubcomp_for_a_repeated_pubrel_waits_for_the_removal_too() {
+    let mut story = durable(Version::V5);
+    story.open(false, &PropertiesBuf::default());
+    story.arrives(QoS::ExactlyOnce, 40, 0);
+    let stored = drain(&mut story, &mut vec![]);
+    story.session.handle_stored(stored);
+    assert_eq!(story.told(), ["PUBREC 40"]);
+    story.acks(AckKind::Pubrel, 40);
+    story.cut_after(0);
+    story.open(true, &PropertiesBuf::default());
+    story.acks(AckKind::Pubrel, 40);
+    assert!(story.told().is_empty(), "after a crash the identifier would still be known");
+    let stored = drain(&mut story, &mut vec![]);
+    story.session.handle_stored(stored);
+    assert_eq!(story.told(), ["PUBCOMP 40 0x92"]);
+}
+
+#[test]
+fn a_store_out_of_order_does_no_harm() {
+    let mut story = durable(Version::V5);
+    let (topic, payload, qos, retain, drop_properties) =
+        ("topic", &b"one"[..], QoS::ExactlyOnce, false, false);
+    let message = StoreOperation::Message {
+        sequence: 1,
+        topic,
+        properties: &[],
+        payload,
+        qos,
+        retain,
+        drop_properties,
+    };
+    let operations = [
+        StoreOperation::Identifier { sequence: 9, id: 9 },
+        message,
+        StoreOperation::Received { sequence: 1 },
+        StoreOperation::Identifier { sequence: 1, id: 0 },
+        StoreOperation::Identifier { sequence: 1, id: 5 },
+        StoreOperation::Identifier { sequence: 1, id: 5 },
+        StoreOperation::Done { sequence: 1 },
+        StoreOperation::Done { sequence: 1 },
+        StoreOperation::InboundDone { id: 3 },
+    ];
+    for operation in &operations {
+        story.session.handle_loaded(operation, story.now);
+    }
+    story.open(true, &PropertiesBuf::default());
+    assert!(story.told().is_empty());
+    assert!(story.session.is_idle());
+}
