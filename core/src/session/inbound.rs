@@ -112,8 +112,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if token.qos2 {
             let id = u16::try_from(token.key).unwrap_or_default();
             let known = token.epoch == self.inbound.session;
-            let held = self.inbound.deliveries.value_mut(id).filter(|one| known && one.hold.holders > 0);
-            let Some(delivery) = held else { return false };
+            let waiting = self.inbound.deliveries.value_mut(id).filter(|one| known && one.hold.holders > 0);
+            let Some(delivery) = waiting else { return false };
             delivery.hold.release(release);
             if delivery.hold.progress == Progress::Abandoned && !delivery.counted {
                 // Not yet repeated on this connection: when it is, it will be a new delivery.
@@ -124,8 +124,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
         let index = token.key.wrapping_sub(self.inbound.base) as usize;
         let known = token.epoch == self.inbound.connection;
-        let held = self.inbound.ring1.get_mut(index).filter(|(_, hold)| known && hold.holders > 0);
-        let Some((_, hold)) = held else { return false };
+        let waiting = self.inbound.ring1.get_mut(index).filter(|(_, hold)| known && hold.holders > 0);
+        let Some((_, hold)) = waiting else { return false };
         hold.release(release);
         if index == 0 {
             self.acknowledge_at_least_once();

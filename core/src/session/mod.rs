@@ -41,6 +41,7 @@ mod output;
 mod packets;
 mod receiver;
 mod records;
+mod requests;
 mod store;
 mod subscriptions;
 
@@ -234,7 +235,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             return;
         }
         let (limit, written) = (self.config.acknowledgement_timeout, self.link.keep_alive.progress());
-        if self.outbound.is_overdue(now, limit, written) || self.subscriptions.is_overdue(now, limit, written) {
+        if self.outbound.is_overdue(now, limit, written) || self.subscriptions.is_overdue(now, limit, written)
+        {
             return self.close(Cause::NotAcknowledged);
         }
         match self.link.keep_alive.due(now) {

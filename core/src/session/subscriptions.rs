@@ -3,22 +3,20 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::ops::Bound;
 use core::time::Duration;
 
 use super::Session;
 use super::event::{Breach, Event, SubscribeError, Tag};
 use super::ids::RESERVED;
-use super::limits::Limits;
 use super::messages::REQUEST;
+use super::requests::{Kind, Request, Sent};
 use crate::time::Instant;
 use crate::topic::TopicFilter;
 use crate::wire::{
     FiltersBuf, Packet, Properties, PropertiesBuf, Reason, RetainHandling, SubAckKind, Suback, Subscribe,
     SubscribeOptions, TopicFiltersBuf, Unsubscribe, encoded_len,
 };
-
-/// Filters in one packet where nothing needs them apart: the least of the limits known of brokers (AWS IoT).
-const FILTERS_PER_PACKET: usize = 8;
 
 /// One filter that is wanted.
 #[derive(Debug)]
@@ -27,39 +25,20 @@ struct Subscription {
     references: u32,
     /// What the broker granted, while it has it.
     granted: Option<Reason>,
-    /// A SUBSCRIBE for it waits or is out.
-    requested: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Subscribe(SubscribeOptions),
-    /// Ours, after a reconnect: nobody's tag.
-    Restore(SubscribeOptions),
-    Unsubscribe,
-}
-
-#[derive(Clone, Debug)]
-struct Request {
-    filter: TopicFilter,
-    kind: Kind,
-    tag: Tag,
-}
-
-/// A SUBSCRIBE or UNSUBSCRIBE that is out.
-#[derive(Debug)]
-struct Sent {
-    id: u16,
-    since: Instant,
-    requests: Vec<Request>,
+    /// How many SUBSCRIBEs for it wait or are out.
+    pending: u32,
+    /// Tells it from an earlier one with the same filter, whose answer may still come.
+    serial: u64,
 }
 
 /// All subscriptions of the session. They live as long as it does.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     wanted: BTreeMap<TopicFilter, Subscription>,
-    waiting: VecDeque<Request>,
+    pub(super) waiting: VecDeque<Request>,
     restoring: usize,
+    /// Of the latest subscription.
+    serial: u64,
     // ---- one connection
     sent: Vec<Sent>,
 }
@@ -75,11 +54,10 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         tag: Tag,
     ) -> Result<(), SubscribeError> {
         self.may_subscribe(filter, options)?;
-        let known = self.subscriptions.wanted.entry(filter.clone()).or_insert(Subscription {
-            options,
-            references: 0,
-            granted: None,
-            requested: false,
+        let Subscriptions { wanted, waiting, serial, .. } = &mut self.subscriptions;
+        let known = wanted.entry(filter.clone()).or_insert_with(|| {
+            *serial += 1;
+            Subscription { options, references: 0, granted: None, pending: 0, serial: *serial }
         });
         known.references += 1;
         let raised = options.qos > known.options.qos;
@@ -89,9 +67,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 self.events.push_back(Event::Subscribed { tag, reason, properties: None });
             }
             _ => {
-                known.requested = true;
-                let options = SubscribeOptions { qos: known.options.qos, ..options };
-                self.subscriptions.ask(filter, Kind::Subscribe(options), tag);
+                known.pending += 1;
+                let kind = Kind::Subscribe(SubscribeOptions { qos: known.options.qos, ..options });
+                waiting.push_back(Request { filter: filter.clone(), kind, tag, serial: known.serial });
             }
         }
         Ok(())
@@ -107,7 +85,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             }
             Some(_) => {
                 self.subscriptions.wanted.remove(filter);
-                return self.subscriptions.ask(filter, Kind::Unsubscribe, tag);
+                return self.subscriptions.ask_to_unsubscribe(filter.clone(), tag);
             }
         };
         self.events.push_back(Event::Unsubscribed { tag, reason });
@@ -122,13 +100,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.events.extend(subscriptions.drop_needless_unsubscribes());
         }
         let missing = |(_, subscription): &(&TopicFilter, &mut Subscription)| {
-            subscription.granted.is_none() && !subscription.requested
+            subscription.granted.is_none() && subscription.pending == 0
         };
         for (filter, subscription) in subscriptions.wanted.iter_mut().filter(missing) {
-            subscription.requested = true;
+            subscription.pending += 1;
             subscriptions.restoring += 1;
-            let kind = Kind::Restore(subscription.options);
-            subscriptions.waiting.push_back(Request { filter: filter.clone(), kind, tag: Tag::NONE });
+            let (kind, serial) = (Kind::Restore(subscription.options), subscription.serial);
+            let request = Request { filter: filter.clone(), kind, tag: Tag::NONE, serial };
+            subscriptions.waiting.push_back(request);
         }
     }
 
@@ -161,12 +140,12 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         };
         let at = self.subscriptions.sent.iter().position(is_it);
         let at = at.ok_or(Breach::protocol("SUBACK or UNSUBACK for nothing that was asked"))?;
-        let requests = self.subscriptions.sent.remove(at).requests;
-        self.outbound.ids.remove(suback.id);
         let reasons = suback.reasons.len();
-        if reasons != requests.len() && !(unsubscribed && reasons == 0) {
+        if reasons != self.subscriptions.sent[at].requests.len() && !(unsubscribed && reasons == 0) {
             return Err(Breach::protocol("SUBACK with another number of reasons than filters"));
         }
+        let requests = self.subscriptions.sent.remove(at).requests;
+        self.outbound.ids.remove(suback.id);
         for (index, request) in requests.into_iter().enumerate() {
             let reason = suback.reasons.get(index).map_or(Reason::SUCCESS, |byte| Reason(*byte));
             self.answer(request, reason, Some(suback.properties));
@@ -182,8 +161,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if options != plain && self.is_fixed_without_properties() {
             return Err(SubscribeError::NeedsVersion5);
         }
-        let shared = filter.share_name().is_some();
-        if shared && options.no_local {
+        if filter.share_name().is_some() && options.no_local {
             return Err(SubscribeError::SharedNoLocal);
         }
         if let Some(known) = self.subscriptions.wanted.get(filter) {
@@ -194,13 +172,21 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 Err(SubscribeError::ConflictingOptions)
             };
         }
-        let told_apart = self.link.limits.subscription_identifier_available;
-        let overlaps =
-            |other: &TopicFilter| (shared || other.share_name().is_some()) && filter.overlaps(other);
-        if !told_apart && self.subscriptions.wanted.keys().any(overlaps) {
+        if !self.link.limits.subscription_identifier_available && self.overlaps_shared(filter) {
             return Err(SubscribeError::OverlapsShared);
         }
         Ok(())
+    }
+
+    /// Does it overlap another filter, one of the two being shared?
+    fn overlaps_shared(&self, filter: &TopicFilter) -> bool {
+        let wanted = &self.subscriptions.wanted;
+        if filter.share_name().is_some() {
+            return wanted.keys().any(|other| filter.overlaps(other));
+        }
+        // Shared ones stand together: `0` follows `/`.
+        let shared = (Bound::Included("$share/"), Bound::Excluded("$share0"));
+        wanted.range::<str, _>(shared).any(|(other, _)| filter.overlaps(other))
     }
 
     fn encode_requests(&mut self, id: u16, requests: &[Request]) -> Result<(), Reason> {
@@ -211,7 +197,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             match request.kind {
                 Kind::Unsubscribe => names.push(request.filter.as_str()),
                 Kind::Subscribe(options) | Kind::Restore(options) => {
-                    limits.check_filter(&request.filter)?;
+                    limits.check_request(request)?;
                     filters.push(request.filter.as_str(), options);
                     if limits.subscription_identifier_available {
                         let _ = properties.subscription_identifier(request.filter.subscription_identifier());
@@ -237,51 +223,28 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     }
 
     fn answer(&mut self, request: Request, reason: Reason, properties: Option<Properties<'_>>) {
-        let Request { filter, kind, tag } = request;
-        if kind == Kind::Unsubscribe {
-            if tag != Tag::NONE {
+        let lost = self.subscriptions.answered(&request, reason);
+        let Request { filter, kind, tag, .. } = request;
+        match kind {
+            Kind::Unsubscribe if tag != Tag::NONE => {
                 self.events.push_back(Event::Unsubscribed { tag, reason });
             }
-            return;
-        }
-        let wanted = &mut self.subscriptions.wanted;
-        let restored = matches!(kind, Kind::Restore(_));
-        if let Some(subscription) = wanted.get_mut(&filter) {
-            subscription.requested = false;
-            if !reason.is_error() {
-                subscription.granted = Some(reason);
-            } else if restored || subscription.references <= 1 {
-                wanted.remove(&filter);
-            } else {
-                subscription.references -= 1;
+            Kind::Subscribe(_) if tag != Tag::NONE => {
+                let properties = properties.filter(|block| !block.is_empty());
+                let properties = properties.map(|block| Box::new(PropertiesBuf::from(block)));
+                self.events.push_back(Event::Subscribed { tag, reason, properties });
             }
+            _ => {}
         }
-        if restored {
-            if reason.is_error() {
-                self.events.push_back(Event::SubscriptionLost { filter, reason });
-            }
+        if lost {
+            self.events.push_back(Event::SubscriptionLost { filter, reason });
+        }
+        if matches!(kind, Kind::Restore(_)) {
             self.subscriptions.restoring = self.subscriptions.restoring.saturating_sub(1);
             if self.subscriptions.restoring == 0 {
                 self.events.push_back(Event::SubscriptionsRestored);
             }
-        } else if tag != Tag::NONE {
-            let properties = properties.filter(|block| !block.is_empty());
-            let properties = properties.map(|block| Box::new(PropertiesBuf::from(block)));
-            self.events.push_back(Event::Subscribed { tag, reason, properties });
         }
-    }
-}
-
-impl Limits {
-    /// Does the broker take such a filter?
-    fn check_filter(&self, filter: &TopicFilter) -> Result<(), Reason> {
-        if filter.share_name().is_some() && !self.shared_subscription_available {
-            return Err(Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
-        }
-        if filter.filter().contains(['+', '#']) && !self.wildcard_subscription_available {
-            return Err(Reason::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED);
-        }
-        Ok(())
     }
 }
 
@@ -298,8 +261,9 @@ impl Subscriptions {
         let wanted = &mut self.wanted;
         self.waiting.retain(|request| {
             let restore = matches!(request.kind, Kind::Restore(_));
-            if let Some(subscription) = wanted.get_mut(&request.filter).filter(|_| restore) {
-                subscription.requested = false;
+            let known = wanted.get_mut(&request.filter).filter(|one| restore && one.serial == request.serial);
+            if let Some(subscription) = known {
+                subscription.pending -= 1;
             }
             !restore
         });
@@ -331,23 +295,31 @@ impl Subscriptions {
         answers
     }
 
-    fn ask(&mut self, filter: &TopicFilter, kind: Kind, tag: Tag) {
-        self.waiting.push_back(Request { filter: filter.clone(), kind, tag });
+    fn ask_to_unsubscribe(&mut self, filter: TopicFilter, tag: Tag) {
+        self.waiting.push_back(Request { filter, kind: Kind::Unsubscribe, tag, serial: 0 });
     }
 
-    /// The requests that go into one packet: a subscription identifier belongs to a whole SUBSCRIBE, so that with
-    /// identifiers each filter has its own.
-    fn next_packet(&mut self, limits: &Limits) -> Option<Vec<Request>> {
-        let first = self.waiting.pop_front()?;
-        let unsubscribe = first.kind == Kind::Unsubscribe;
-        let alone = !unsubscribe && limits.subscription_identifier_available;
-        let most = if alone { 1 } else { FILTERS_PER_PACKET };
-        let mut requests = alloc::vec![first];
-        while requests.len() < most {
-            let same = |next: &mut Request| (next.kind == Kind::Unsubscribe) == unsubscribe;
-            let Some(next) = self.waiting.pop_front_if(same) else { break };
-            requests.push(next);
+    /// A request was answered. True: it was refused, and a subscription that relied on it has ended.
+    fn answered(&mut self, request: &Request, reason: Reason) -> bool {
+        let asked = self.wanted.get_mut(&request.filter).filter(|one| one.serial == request.serial);
+        let Some(subscription) = asked else { return false };
+        subscription.pending -= 1;
+        if !reason.is_error() {
+            subscription.granted = Some(reason);
+            return false;
         }
-        Some(requests)
+        if matches!(request.kind, Kind::Subscribe(_)) {
+            // Whoever asked learns it from the answer.
+            subscription.references = subscription.references.saturating_sub(1);
+        }
+        let Subscription { references, granted, pending, .. } = *subscription;
+        if references > 0 && (granted.is_some() || pending > 0) {
+            return false;
+        }
+        self.wanted.remove(&request.filter);
+        if granted.is_some() {
+            self.ask_to_unsubscribe(request.filter.clone(), Tag::NONE);
+        }
+        references > 0
     }
 }

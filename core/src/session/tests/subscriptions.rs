@@ -193,3 +193,94 @@ fn requests_keep_their_order_over_a_cut() {
         assert_eq!(story.told(), ["SUBSCRIBE a", "UNSUBSCRIBE a", "SUBSCRIBE b"]);
     }
 }
+
+#[test]
+fn a_broken_suback_loses_no_request() {
+    let mut story = Story::online(Version::V311);
+    story.subscribe("a", QoS::AtMostOnce.into(), 1);
+    story.subscribe("b", QoS::AtMostOnce.into(), 2);
+    story.told();
+    story.suback(1, &[0]);
+    assert!(matches!(story.cause(), Some(Cause::Breach(_))));
+    story.open(false, &PropertiesBuf::default());
+    assert_eq!(story.told(), ["SUBSCRIBE a b"]);
+    story.suback(2, &[0, 0]);
+    assert_eq!(story.events(), [granted(1, 0), granted(2, 0)]);
+}
+
+#[test]
+fn one_refused_filter_refuses_no_other() {
+    let mut story = Story::new(Version::V5);
+    let plain = limits(|p| {
+        p.subscription_identifier_available(false)
+            .shared_subscription_available(false)
+            .maximum_packet_size(60)
+            .unwrap();
+    });
+    story.open(false, &plain);
+    let (long, longer) = ("x".repeat(40), "y".repeat(70));
+    for (tag, text) in ["a", "$share/g/b", "c", &long, "d", &longer, "e"].into_iter().enumerate() {
+        story.subscribe(text, QoS::AtMostOnce.into(), tag as u64);
+    }
+    let told = [String::from("SUBSCRIBE a"), std::format!("SUBSCRIBE c {long} d"), "SUBSCRIBE e".into()];
+    assert_eq!(story.told(), told);
+    assert_eq!(story.events(), [granted(1, 0x9e), granted(5, 0x95)]);
+}
+
+#[test]
+fn an_answer_belongs_to_the_subscription_that_asked() {
+    let mut story = Story::online(Version::V5);
+    story.subscribe("a", QoS::AtMostOnce.into(), 1);
+    story.session.unsubscribe(&filter("a"), Tag(2));
+    story.subscribe("a", QoS::AtMostOnce.into(), 3);
+    assert_eq!(story.told(), ["SUBSCRIBE a", "UNSUBSCRIBE a", "SUBSCRIBE a"]);
+    story.suback(1, &[0x87]);
+    story.unsuback(2);
+    story.suback(3, &[0]);
+    story.cut_after(0);
+    story.open(false, &PropertiesBuf::default());
+    assert_eq!(story.told(), ["SUBSCRIBE a"], "the later subscription stands");
+}
+
+#[test]
+fn a_refusal_ends_those_that_relied_on_the_request() {
+    let mut story = Story::online(Version::V5);
+    story.subscribe("a", QoS::AtMostOnce.into(), 1);
+    story.told();
+    story.suback(1, &[0]);
+    story.cut_after(0);
+    story.subscribe("a", QoS::AtLeastOnce.into(), 2);
+    story.events();
+    story.open(false, &PropertiesBuf::default());
+    assert_eq!(story.told(), ["SUBSCRIBE a"]);
+    story.suback(2, &[0x87]);
+    let lost = Event::SubscriptionLost { filter: filter("a"), reason: Reason::NOT_AUTHORIZED };
+    assert_eq!(story.events(), [granted(2, 0x87), lost]);
+}
+
+#[test]
+fn two_refusals_of_two_requests_are_two_refusals() {
+    let mut story = Story::online(Version::V5);
+    story.subscribe("a", QoS::AtMostOnce.into(), 1);
+    story.subscribe("a", QoS::AtMostOnce.into(), 2);
+    story.told();
+    story.suback(1, &[0x87]);
+    story.suback(2, &[0x87]);
+    assert_eq!(story.events(), [granted(1, 0x87), granted(2, 0x87)]);
+    story.cut_after(0);
+    story.open(false, &PropertiesBuf::default());
+    assert!(story.told().is_empty());
+}
+
+#[test]
+fn what_nobody_is_left_to_want_is_unsubscribed() {
+    let mut story = Story::online(Version::V5);
+    story.subscribe("a", QoS::AtMostOnce.into(), 1);
+    story.told();
+    story.suback(1, &[0]);
+    story.subscribe("a", QoS::AtLeastOnce.into(), 2);
+    story.session.unsubscribe(&filter("a"), Tag(3));
+    assert_eq!(story.told(), ["SUBSCRIBE a"]);
+    story.suback(2, &[0x87]);
+    assert_eq!(story.told(), ["UNSUBSCRIBE a"], "the broker still has the first");
+}

@@ -1,0 +1,89 @@
+//! Requests to subscribe and to unsubscribe, and which of them go into one packet.
+
+use alloc::vec::Vec;
+
+use super::event::Tag;
+use super::limits::Limits;
+use super::subscriptions::Subscriptions;
+use crate::time::Instant;
+use crate::topic::TopicFilter;
+use crate::wire::{Reason, SubscribeOptions};
+
+/// Filters in one packet where nothing needs them apart: the least of the limits known of brokers (AWS IoT).
+const FILTERS_PER_PACKET: usize = 8;
+
+/// Bytes of a SUBSCRIBE without identifier, or an UNSUBSCRIBE, besides its filters, at most.
+const REQUEST_OVERHEAD: usize = 5 + 2 + 1;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Subscribe(SubscribeOptions),
+    /// Ours, after a reconnect: nobody's tag.
+    Restore(SubscribeOptions),
+    Unsubscribe,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) filter: TopicFilter,
+    pub(super) kind: Kind,
+    pub(super) tag: Tag,
+    /// The subscription's; zero for UNSUBSCRIBE.
+    pub(super) serial: u64,
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE that is out.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) id: u16,
+    pub(super) since: Instant,
+    pub(super) requests: Vec<Request>,
+}
+
+impl Request {
+    /// Bytes it takes in a packet, at most: filter, its length and its options.
+    fn size(&self) -> usize {
+        self.filter.as_str().len() + 3
+    }
+}
+
+impl Limits {
+    /// Does the broker take such a filter? It lets go of any.
+    pub(super) fn check_request(&self, Request { filter, kind, .. }: &Request) -> Result<(), Reason> {
+        if *kind == Kind::Unsubscribe {
+            return Ok(());
+        }
+        if filter.share_name().is_some() && !self.shared_subscription_available {
+            return Err(Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        if filter.filter().contains(['+', '#']) && !self.wildcard_subscription_available {
+            return Err(Reason::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        Ok(())
+    }
+}
+
+impl Subscriptions {
+    /// The requests that go into one packet: a subscription identifier belongs to a whole SUBSCRIBE, so that with
+    /// identifiers each filter has its own.
+    pub(super) fn next_packet(&mut self, limits: &Limits) -> Option<Vec<Request>> {
+        let first = self.waiting.pop_front()?;
+        let unsubscribe = first.kind == Kind::Unsubscribe;
+        let alone = !unsubscribe && limits.subscription_identifier_available;
+        let alone = alone || limits.check_request(&first).is_err();
+        let most = if alone { 1 } else { FILTERS_PER_PACKET };
+        let mut room = (limits.maximum_packet_size as usize).saturating_sub(REQUEST_OVERHEAD + first.size());
+        let mut requests = alloc::vec![first];
+        while requests.len() < most {
+            // What is refused is refused alone.
+            let joins = |next: &mut Request| {
+                let same = (next.kind == Kind::Unsubscribe) == unsubscribe;
+                same && next.size() <= room && limits.check_request(next).is_ok()
+            };
+            let Some(next) = self.waiting.pop_front_if(joins) else { break };
+            room -= next.size();
+            requests.push(next);
+        }
+        Some(requests)
+    }
+}
