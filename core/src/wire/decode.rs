@@ -30,6 +30,9 @@ pub enum Decoded<'a> {
 /// soon as the first byte is. CONNECT is read in the version it states, whatever `version` is.
 #[inline]
 pub fn decode(version: Version, bytes: &[u8], maximum: usize) -> Result<Decoded<'_>, DecodeError> {
+    if let Some(ack) = plain_ack(bytes).filter(|_| maximum >= 4) {
+        return Ok(Decoded::Packet { packet: Packet::Ack(ack), size: 4 });
+    }
     let Some((&first, after)) = bytes.split_first() else { return Ok(Decoded::Incomplete { missing: None }) };
     check_flags(version, first)?;
     let Some(length) = variable(after)? else { return Ok(Decoded::Incomplete { missing: None }) };
@@ -63,6 +66,16 @@ pub fn decode(version: Version, bytes: &[u8], maximum: usize) -> Result<Decoded<
     }
     r.finish()?;
     Ok(Decoded::Packet { packet, size })
+}
+
+/// The acknowledgement nearly every message gets: the same four bytes in all versions.
+#[inline]
+fn plain_ack(bytes: &[u8]) -> Option<Ack<'_>> {
+    let [first, 2, high, low, ..] = *bytes else { return None };
+    let kind = AckKind::of_type(first >> 4).filter(|kind| kind.first_byte() == first)?;
+    let id = u16::from_be_bytes([high, low]);
+    // Zero is malformed, which is said elsewhere.
+    (id != 0).then(|| Ack::new(kind, id))
 }
 
 /// The reserved flags of Table 2-2 [MQTT-2.1.3-1], and the types there are: 0 never, 15 from 5.0 on.

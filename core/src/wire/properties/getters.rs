@@ -125,8 +125,9 @@ impl<'a> Properties<'a> {
 
     /// Topic Alias, never zero.
     #[must_use]
+    #[inline]
     pub fn topic_alias(self) -> Option<u16> {
-        self.two(Property::TopicAlias)
+        if self.is_one_subscription_identifier() { None } else { self.two(Property::TopicAlias) }
     }
 
     /// Maximum `QoS`: 0 or 1; absent stands for 2.
