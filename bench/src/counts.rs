@@ -111,14 +111,14 @@ struct Profile {
     calls: HashMap<String, u64>,
 }
 
-/// Of the client's side, if the server is in the same process: a second run collects the server's side alone.
+/// Of the client's side, if the server is in the same process: a second run collects the server's side alone. Calls
+/// are listed even while nothing is collected; the server makes next to none.
 fn profile(job: &Job) -> Result<Profile, Error> {
     let mut profile = callgrind(job, &[])?;
     if job.port == 0 {
         let server = callgrind(job, &["--toggle-collect=*peer_side_*"])?;
         profile.total -= server.total;
         subtract(&mut profile.costs, &server.costs);
-        subtract(&mut profile.calls, &server.calls);
     }
     Ok(profile)
 }
@@ -154,7 +154,7 @@ fn parse(text: &str) -> Profile {
     let mut profile = Profile::default();
     let mut names: HashMap<&str, &str> = HashMap::new();
     let (mut function, mut called) = ("", "");
-    let mut inclusive = false;
+    let mut made = None;
     for line in text.lines() {
         if let Some(said) = line.strip_prefix("fn=") {
             function = resolve(&mut names, said);
@@ -162,13 +162,15 @@ fn parse(text: &str) -> Profile {
             called = resolve(&mut names, said);
         } else if let Some(said) = line.strip_prefix("calls=") {
             let times: u64 = said.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            *profile.calls.entry(called.into()).or_default() += times;
-            inclusive = true;
+            made = Some(times);
         } else if line.starts_with(|letter: char| letter.is_ascii_digit()) {
             let cost: u64 = line.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-            if !std::mem::take(&mut inclusive) {
-                profile.total += cost;
-                *profile.costs.entry(function.into()).or_default() += cost;
+            match made.take() {
+                Some(times) => *profile.calls.entry(called.into()).or_default() += times,
+                None => {
+                    profile.total += cost;
+                    *profile.costs.entry(function.into()).or_default() += cost;
+                }
             }
         }
     }
