@@ -11,7 +11,7 @@ use packetboat_core::wire::{Reason, Version};
 use tokio::sync::{oneshot, watch};
 
 use crate::publish::Body;
-use crate::shared::{Flush, Handle, Key, Shared, Stream};
+use crate::shared::{Flush, Handle, Key, Shared, Stream, remember};
 use crate::task::{First, Task};
 use crate::{
     Closed, ConnectError, Events, Options, Publish, State, StreamPolicy, SubscribeError, Subscriber,
@@ -234,7 +234,8 @@ impl Future for Flushing<'_> {
     type Output = Result<(), Closed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut inner = self.shared.lock();
+        let mut guard = self.shared.lock();
+        let inner = &mut *guard;
         let closed = inner.closed;
         let Some(flush) = inner.flushes.get_mut(self.key) else { return Poll::Ready(Err(Closed)) };
         if flush.done {
@@ -243,13 +244,14 @@ impl Future for Flushing<'_> {
         if closed {
             return Poll::Ready(Err(Closed));
         }
-        flush.waker = Some(cx.waker().clone());
+        remember(&mut flush.waker, cx.waker(), &mut inner.deferred.retired);
         Poll::Pending
     }
 }
 
 impl Drop for Flushing<'_> {
     fn drop(&mut self) {
-        self.shared.lock().flushes.remove(self.key);
+        let gone = self.shared.lock().flushes.remove(self.key);
+        drop(gone);
     }
 }

@@ -10,7 +10,7 @@ use packetboat_core::session::{self, Breach};
 use packetboat_core::topic::TopicError;
 use packetboat_core::wire::{PropertiesBuf, Reason};
 
-use crate::options::OptionsError;
+use crate::settings::OptionsError;
 use crate::{Receipt, Server};
 
 /// Why no connection came about.

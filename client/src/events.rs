@@ -13,7 +13,7 @@ use packetboat_core::session::{Cause, Limits};
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{Reason, Version};
 
-use crate::shared::{Handle, Key};
+use crate::shared::{Handle, Key, remember};
 use crate::{ConnectError, Server};
 
 /// Where the client stands. Watch it with [`Client::watch`](crate::Client::watch).
@@ -157,9 +157,9 @@ impl Events {
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut inner = self.handle.shared.lock();
-        let closed = inner.closed;
-        inner.listeners.poll(self.key, closed, cx)
+        let mut guard = self.handle.shared.lock();
+        let inner = &mut *guard;
+        inner.listeners.poll(self.key, inner.closed, cx, &mut inner.deferred.retired)
     }
 }
 
@@ -173,7 +173,8 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.handle.shared.lock().listeners.slab.remove(self.key);
+        let gone = self.handle.shared.lock().listeners.slab.remove(self.key);
+        drop(gone);
     }
 }
 
@@ -218,7 +219,13 @@ impl Listeners {
         wake.extend(self.slab.values_mut().filter_map(|listener| listener.waker.take()));
     }
 
-    fn poll(&mut self, key: Key, closed: bool, cx: &Context<'_>) -> Poll<Option<Event>> {
+    fn poll(
+        &mut self,
+        key: Key,
+        closed: bool,
+        cx: &Context<'_>,
+        retired: &mut Vec<Waker>,
+    ) -> Poll<Option<Event>> {
         let Some(listener) = self.slab.get_mut(key) else { return Poll::Ready(None) };
         if listener.missed > 0 {
             return Poll::Ready(Some(Event::Missed(std::mem::take(&mut listener.missed))));
@@ -227,7 +234,7 @@ impl Listeners {
             Some(event) => Poll::Ready(Some(event)),
             None if closed => Poll::Ready(None),
             None => {
-                listener.waker = Some(cx.waker().clone());
+                remember(&mut listener.waker, cx.waker(), retired);
                 Poll::Pending
             }
         }

@@ -181,6 +181,6 @@ impl fmt::Debug for Message {
             .field("retain", &self.retain)
             .field("dup", &self.dup)
             .field("properties", &self.properties())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use packetboat_core::topic::{TopicError, TopicName};
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::receipt::{self, Receipt};
-use crate::shared::{Accepted, Key, Limit, Locked, Shared};
+use crate::shared::{Accepted, Held, Inner, Key, Limit, Shared};
 use crate::{PublishError, Published};
 
 /// The application bytes of a message: borrowed, or owned and never copied if they are large.
@@ -37,7 +37,7 @@ pub enum Body<'a> {
 pub struct Publish<'a> {
     shared: &'a Arc<Shared>,
     topic: Result<TopicName<'a>, TopicError>,
-    body: Body<'a>,
+    body: Source<'a>,
     qos: QoS,
     retain: bool,
     properties: PropertiesBuf,
@@ -45,6 +45,11 @@ pub struct Publish<'a> {
     timeout: Option<Duration>,
     until: Option<Instant>,
     stage: Stage,
+}
+
+enum Source<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Held),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,7 +67,10 @@ impl<'a> Publish<'a> {
         Self {
             shared,
             topic: TopicName::new(topic),
-            body,
+            body: match body {
+                Body::Borrowed(bytes) => Source::Borrowed(bytes),
+                Body::Owned(bytes) => Source::Owned(Held(bytes)),
+            },
             qos: QoS::AtMostOnce,
             retain: false,
             properties: PropertiesBuf::new(),
@@ -133,17 +141,20 @@ impl<'a> Publish<'a> {
             Ok(topic) => topic,
             Err(error) => return Poll::Ready(Err(PublishError::Topic(error))),
         };
-        let mut inner = self.shared.lock();
+        let mut guard = self.shared.lock();
+        let inner = &mut *guard;
         let may_try = match (self.stage, waker) {
-            (Stage::Waiting(key), Some(waker)) => inner.room.poll(key, waker) || inner.is_over(),
+            (Stage::Waiting(key), Some(waker)) => {
+                inner.room.poll(key, waker, &mut inner.deferred.retired) || inner.is_over()
+            }
             _ => inner.is_open(self.qos) || inner.is_over(),
         };
         let tried = if may_try {
-            inner.publish(Outgoing {
+            guard.publish(Outgoing {
                 topic,
                 payload: match &self.body {
-                    Body::Borrowed(bytes) => Payload::Borrowed(bytes),
-                    Body::Owned(bytes) => Payload::Shared(bytes),
+                    Source::Borrowed(bytes) => Payload::Borrowed(bytes),
+                    Source::Owned(held) => Payload::Shared(held),
                 },
                 qos: self.qos,
                 retain: self.retain,
@@ -154,24 +165,25 @@ impl<'a> Publish<'a> {
         } else {
             Err(session::PublishError::Full)
         };
+        let inner = &mut *guard;
         match (tried, waker) {
             (Ok(accepted), _) => {
-                Self::leave_line(&mut self.stage, &mut inner);
+                Self::leave_line(&mut self.stage, inner);
                 Poll::Ready(Ok(accepted))
             }
             (Err(session::PublishError::Full), Some(waker)) => {
                 let (stage, until) = (&mut self.stage, &mut self.until);
-                if Self::wait(stage, until, self.timeout, may_try, &mut inner, self.shared, waker) {
+                if Self::wait(stage, until, self.timeout, may_try, inner, self.shared, waker) {
                     return Poll::Pending;
                 }
-                Self::leave_line(&mut self.stage, &mut inner);
-                drop(inner);
+                Self::leave_line(&mut self.stage, inner);
+                drop(guard);
                 Poll::Ready(Err(PublishError::TimedOut { payload: self.owned() }))
             }
             (Err(session::PublishError::Full), None) => Poll::Pending,
             (Err(reason), _) => {
-                Self::leave_line(&mut self.stage, &mut inner);
-                drop(inner);
+                Self::leave_line(&mut self.stage, inner);
+                drop(guard);
                 Poll::Ready(Err(self.rejected(reason)))
             }
         }
@@ -183,12 +195,12 @@ impl<'a> Publish<'a> {
         until: &mut Option<Instant>,
         timeout: Option<Duration>,
         tried: bool,
-        inner: &mut Locked<'_>,
+        inner: &mut Inner,
         shared: &Shared,
         waker: &Waker,
     ) -> bool {
         match *stage {
-            Stage::Waiting(key) if tried => inner.room.again(key, waker),
+            Stage::Waiting(key) if tried => inner.room.again(key, waker, &mut inner.deferred.retired),
             Stage::Waiting(_) => {}
             _ => {
                 let key = inner.room.wait(waker);
@@ -204,9 +216,9 @@ impl<'a> Publish<'a> {
     }
 
     #[inline]
-    fn leave_line(stage: &mut Stage, inner: &mut Locked<'_>) {
+    fn leave_line(stage: &mut Stage, inner: &mut Inner) {
         if let Stage::Waiting(key) = *stage {
-            inner.room.leave(key);
+            inner.room.leave(key, &mut inner.deferred.retired);
             inner.grant_room();
         }
         *stage = Stage::Done;
@@ -252,9 +264,9 @@ impl<'a> Publish<'a> {
     }
 
     fn owned(&mut self) -> Option<Bytes> {
-        match std::mem::replace(&mut self.body, Body::Borrowed(&[])) {
-            Body::Owned(bytes) => Some(bytes),
-            Body::Borrowed(_) => None,
+        match &mut self.body {
+            Source::Owned(held) => Some(std::mem::take(&mut held.0)),
+            Source::Borrowed(_) => None,
         }
     }
 
@@ -292,7 +304,8 @@ impl Drop for Publish<'_> {
             Stage::New | Stage::Done => {}
             Stage::Waiting(_) => Self::leave_line(&mut self.stage, &mut self.shared.lock()),
             Stage::Accepted(key) => {
-                self.shared.lock().receipts.remove(key);
+                let gone = self.shared.lock().receipts.remove(key);
+                drop(gone);
             }
         }
     }

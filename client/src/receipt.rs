@@ -50,15 +50,17 @@ pub struct Receipt {
     shared: Arc<Shared>,
     /// `None`: QoS 0, sent at once.
     key: Option<Key>,
+    /// Its outcome was taken.
+    ended: bool,
 }
 
 impl Receipt {
     pub(crate) fn new(shared: Arc<Shared>, key: Key) -> Self {
-        Self { shared, key: Some(key) }
+        Self { shared, key: Some(key), ended: false }
     }
 
     pub(crate) fn done(shared: Arc<Shared>) -> Self {
-        Self { shared, key: None }
+        Self { shared, key: None, ended: false }
     }
 
     /// Where the message is.
@@ -91,6 +93,7 @@ impl Receipt {
 
     /// Withdraw the message. False: too late, it was encoded. The receipt then ends with
     /// [`Withdrawal::Cancelled`].
+    #[allow(clippy::must_use_candidate, reason = "the receipt tells as well")]
     pub fn cancel(&self) -> bool {
         let mut inner = self.shared.lock();
         let ticket = self.key.and_then(|key| inner.receipts.get(key)).and_then(|pending| pending.ticket);
@@ -106,6 +109,8 @@ impl Future for Receipt {
         let Some(key) = receipt.key else { return Poll::Ready(Ok(Published::of(Reason::SUCCESS))) };
         let mut inner = receipt.shared.lock();
         if let Some(outcome) = inner.outcome(key, cx.waker()) {
+            // The slot is free: dropping the receipt need not take the lock for it.
+            receipt.ended = true;
             return Poll::Ready(result_of(outcome));
         }
         if inner.closed { Poll::Ready(Err(PublishError::Closed)) } else { Poll::Pending }
@@ -114,8 +119,9 @@ impl Future for Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.shared.lock().receipts.remove(key);
+        if let (Some(key), false) = (self.key, self.ended) {
+            let gone = self.shared.lock().receipts.remove(key);
+            drop(gone);
         }
     }
 }

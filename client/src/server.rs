@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use fluent_uri::Uri;
 use fluent_uri::component::Host;
+use fluent_uri::encoding::EStr;
 
 /// A server to connect to.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -110,7 +111,7 @@ impl FromStr for Url {
         if !matches!(uri.path().as_str(), "" | "/") || uri.query().is_some() || uri.fragment().is_some() {
             return Err(UrlError::TooMuch);
         }
-        let port = match authority.port().map(|port| port.as_str()).filter(|port| !port.is_empty()) {
+        let port = match authority.port().map(EStr::as_str).filter(|port| !port.is_empty()) {
             None => DEFAULT_PORT,
             Some(text) => port(text)?,
         };

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use packetboat_core::topic::{TopicError, TopicFilter};
 use packetboat_core::wire::{QoS, Reason, RetainHandling, SubscribeOptions};
 
-use crate::shared::{Handle, Key, Stream};
+use crate::shared::{Handle, Key, Stream, remember};
 use crate::{StreamPolicy, SubscribeError, Subscriber};
 
 /// A subscription to be made; comes from [`Client::subscription`](crate::Client::subscription). Awaiting it asks the
@@ -130,7 +130,8 @@ impl<'a> Subscription<'a> {
             }
         }
         let Some((key, _)) = &self.asked else { return Poll::Pending };
-        let mut inner = self.handle.shared.lock();
+        let mut guard = self.handle.shared.lock();
+        let inner = &mut *guard;
         let closed = inner.closed;
         let Some(pending) = inner.subscribes.get_mut(*key) else {
             return Poll::Ready(Err(SubscribeError::Closed));
@@ -147,7 +148,7 @@ impl<'a> Subscription<'a> {
             Some((reason, _)) => Poll::Ready(Ok(granted(reason))),
             None if closed => Poll::Ready(Err(SubscribeError::Closed)),
             None => {
-                pending.waker = Some(cx.waker().clone());
+                remember(&mut pending.waker, cx.waker(), &mut inner.deferred.retired);
                 Poll::Pending
             }
         }
@@ -180,7 +181,8 @@ impl Future for Subscription<'_> {
 impl Drop for Subscription<'_> {
     fn drop(&mut self) {
         if let Some((key, _)) = &self.asked {
-            self.handle.shared.lock().subscribes.remove(*key);
+            let gone = self.handle.shared.lock().subscribes.remove(*key);
+            drop(gone);
         }
     }
 }
@@ -232,7 +234,8 @@ impl Future for Unsubscribe {
             Ok(key) => *key,
             Err(error) => return Poll::Ready(Err(SubscribeError::Filter(*error))),
         };
-        let mut inner = self.handle.shared.lock();
+        let mut guard = self.handle.shared.lock();
+        let inner = &mut *guard;
         let closed = inner.closed;
         let Some(pending) = inner.unsubscribes.get_mut(key) else { return Poll::Ready(Ok(())) };
         match pending.answer {
@@ -243,7 +246,7 @@ impl Future for Unsubscribe {
             Some(_) => Poll::Ready(Ok(())),
             None if closed => Poll::Ready(Err(SubscribeError::Closed)),
             None => {
-                pending.waker = Some(cx.waker().clone());
+                remember(&mut pending.waker, cx.waker(), &mut inner.deferred.retired);
                 Poll::Pending
             }
         }
@@ -256,7 +259,11 @@ impl Drop for Unsubscribe {
             let mut inner = self.handle.shared.lock();
             match inner.unsubscribes.get_mut(key) {
                 Some(pending) if pending.answer.is_none() => pending.detached = true,
-                _ => drop(inner.unsubscribes.remove(key)),
+                _ => {
+                    let gone = inner.unsubscribes.remove(key);
+                    drop(inner);
+                    drop(gone);
+                }
             }
         }
     }

@@ -176,9 +176,10 @@ impl Subscriber {
             drop(inner);
             return Poll::Ready(Some(self.yielded(message)));
         }
+        let inner = &mut *inner;
         match inner.streams.get_mut(self.key) {
             Some(stream) if stream.end.is_none() => {
-                stream.poll(cx.waker());
+                stream.poll(cx.waker(), &mut inner.deferred.retired);
                 Poll::Pending
             }
             _ => {

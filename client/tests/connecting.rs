@@ -1,4 +1,5 @@
 //! How connections come about, and how they do not: each mistake has its own error, and nothing hangs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
 mod common;
 
@@ -320,6 +321,7 @@ fn a_runtime_that_goes_away_resolves_everybody() {
     let broker = runtime.block_on(Broker::start()).unwrap();
     let client = runtime.block_on(Client::connect(options(&broker.url()))).unwrap();
     broker.faults().swallow(packetboat_core::wire::PacketType::Puback);
+    #[allow(clippy::async_yields_async, reason = "the receipt is what is wanted")]
     let receipt =
         runtime.block_on(async { client.publish("a", "b").qos(QoS::AtLeastOnce).enqueue().await.unwrap() });
     runtime.shutdown_timeout(Duration::from_secs(5));

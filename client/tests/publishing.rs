@@ -1,4 +1,5 @@
 //! Publishing: acceptance, receipts, limits in time and room, and the cutting of connections.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
 mod common;
 
@@ -23,7 +24,7 @@ async fn logging_broker() -> Broker {
 fn taken(broker: &Broker, client: &str) -> BTreeMap<Vec<u8>, usize> {
     let mut counts = BTreeMap::new();
     for accepted in broker.accepted(client) {
-        *counts.entry(accepted.message.payload.to_vec()).or_default() += 1;
+        *counts.entry(accepted.message.payload.clone()).or_default() += 1;
     }
     counts
 }
@@ -168,6 +169,7 @@ async fn a_full_queue_waits_refuses_or_drops_as_told() {
     let full = publish("3").try_publish();
     assert!(matches!(full, Err(PublishError::Rejected { reason: RejectReason::Full, .. })), "{full:?}");
     let waiter = client.clone();
+    #[allow(clippy::async_yields_async, reason = "the receipt is what is wanted")]
     let three =
         tokio::spawn(async move { waiter.publish("a", "3").qos(QoS::AtLeastOnce).enqueue().await.unwrap() });
     tokio::task::yield_now().await;
@@ -214,7 +216,7 @@ fn queues_hold_their_bounds_against_a_broker_that_does_not_read() {
                         receipts.push(receipt);
                     }
                     Err(PublishError::Rejected { reason: RejectReason::Full, .. }) => {
-                        tokio::task::yield_now().await
+                        tokio::task::yield_now().await;
                     }
                     Err(other) => panic!("{other:?}"),
                 }
@@ -267,7 +269,7 @@ fn cuts_lose_and_double_nothing_while_the_broker_keeps_the_session() {
     on_both_runtimes(|| async {
         for version in VERSIONS {
             let broker = logging_broker().await;
-            let session = SessionMode::Persistent { expiry: Duration::from_secs(60) };
+            let session = SessionMode::Persistent { expiry: Duration::from_mins(1) };
             let options = options(&broker.url()).version(version).client_id("cut").session(session);
             let client = Client::connect(options).await.unwrap();
             let mut events = client.events();
@@ -346,4 +348,38 @@ async fn an_expired_message_is_not_sent() {
     assert!(matches!(ended, Err(PublishError::Withdrawn(Withdrawal::Expired))), "{ended:?}");
     client.disconnect().await.unwrap();
     assert!(taken(&broker, "expiry").is_empty());
+}
+
+/// A payload whose last handle uses the client: what a user's code may do when it is dropped.
+struct Reentrant(Client, Vec<u8>);
+
+impl AsRef<[u8]> for Reentrant {
+    fn as_ref(&self) -> &[u8] {
+        &self.1
+    }
+}
+
+impl Drop for Reentrant {
+    fn drop(&mut self) {
+        drop(self.0.publish("again", "from drop").qos(QoS::AtLeastOnce).try_publish());
+    }
+}
+
+#[test]
+fn nothing_of_the_users_runs_under_the_lock() {
+    on_both_runtimes(|| async {
+        let broker = logging_broker().await;
+        let client = Client::connect(options(&broker.url()).client_id("user")).await.unwrap();
+        for size in [10, 2_000, 100_000] {
+            let payload = Bytes::from_owner(Reentrant(client.clone(), vec![1; size]));
+            client.publish("a", payload).qos(QoS::AtLeastOnce).await.unwrap();
+        }
+        let queued = Bytes::from_owner(Reentrant(client.clone(), vec![1; 2_000]));
+        let receipt = client.publish("a", queued).qos(QoS::AtLeastOnce).enqueue().await.unwrap();
+        receipt.await.unwrap();
+        client.publish("a", "last").qos(QoS::AtLeastOnce).await.unwrap();
+        client.disconnect().await.unwrap();
+        assert_eq!(broker.accepted("user").iter().filter(|taken| taken.message.topic == "again").count(), 4);
+        assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+    });
 }

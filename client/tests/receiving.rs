@@ -1,4 +1,5 @@
 //! Receiving: streams, acknowledgements, full queues, and what a reconnect does to them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
 mod common;
 
@@ -15,7 +16,7 @@ use packetboat_sim::broker::Config;
 use packetboat_sim::net::{self, Broker};
 
 fn persistent() -> SessionMode {
-    SessionMode::Persistent { expiry: Duration::from_secs(60) }
+    SessionMode::Persistent { expiry: Duration::from_mins(1) }
 }
 
 async fn publisher(broker: &Broker) -> Client {

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::task::Waker;
 
-use bytes::Bytes;
 use packetboat_core::session::{
     self, AckToken, Outgoing, PublishError, Release, SessionMode, SubscribeError, Tag, Ticket,
 };
@@ -12,8 +11,8 @@ use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{QoS, Reason, SubscribeOptions};
 
 use super::{
-    Consumed, Ending, Inner, Key, Limit, Locked, Pending, PendingSubscribe, PendingUnsubscribe, RouteChange,
-    Stream, WakesFor,
+    Consumed, Ending, Held, Inner, Key, Limit, Locked, Pending, PendingSubscribe, PendingUnsubscribe,
+    RouteChange, Stream, WakesFor, remember,
 };
 use crate::{End, Message};
 
@@ -21,6 +20,7 @@ use crate::{End, Message};
 const WRITABLE: u64 = 128 * 1024;
 
 /// How far a publish got.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Accepted {
     /// QoS 0, in the output of a live connection.
     Sent,
@@ -31,7 +31,7 @@ pub(crate) enum Accepted {
 impl Locked<'_> {
     /// Hand a message to the session, past those who wait for room.
     #[inline]
-    pub(crate) fn publish(&mut self, mut message: Outgoing<'_, Bytes>) -> Result<Accepted, PublishError> {
+    pub(crate) fn publish(&mut self, mut message: Outgoing<'_, Held>) -> Result<Accepted, PublishError> {
         if self.is_over() {
             return Err(PublishError::Closed);
         }
@@ -51,7 +51,9 @@ impl Locked<'_> {
             }
         }
     }
+}
 
+impl Inner {
     /// Wake me at this time, whatever happens.
     pub(crate) fn limit(&mut self, at: Instant, limit: Limit) {
         self.limits.push(Reverse((at, limit)));
@@ -59,9 +61,7 @@ impl Locked<'_> {
             self.wake_task_for(WakesFor::Commands);
         }
     }
-}
 
-impl Inner {
     /// May somebody who has not waited publish now? QoS 0 that can be encoded at once needs no place in the queue.
     #[inline]
     pub(crate) fn is_open(&self, qos: QoS) -> bool {
@@ -304,10 +304,7 @@ impl Inner {
     pub(crate) fn outcome(&mut self, key: Key, waker: &Waker) -> Option<session::Outcome> {
         let pending = self.receipts.get_mut(key)?;
         if pending.outcome.is_none() {
-            match &mut pending.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
+            remember(&mut pending.waker, waker, &mut self.deferred.retired);
             return None;
         }
         self.receipts.remove(key)?.outcome

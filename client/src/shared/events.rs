@@ -241,7 +241,7 @@ impl Inner {
     }
 
     /// The task is gone: whoever waits for anything learns it now.
-    pub(crate) fn close(&mut self, end: End, session: SessionMode) {
+    pub(crate) fn close(&mut self, end: &End, session: SessionMode) {
         if self.closed {
             return;
         }

@@ -5,6 +5,7 @@
 
 mod commands;
 mod events;
+mod held;
 mod room;
 mod slab;
 mod streams;
@@ -15,7 +16,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use bytes::Bytes;
 use packetboat_core::session::{AckToken, Cause, Outcome, Session, Ticket};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
@@ -23,10 +23,11 @@ use packetboat_core::wire::{PropertiesBuf, Reason};
 use tokio::sync::watch;
 
 use crate::events::{Connected, Listeners};
-use crate::options::Settings;
+use crate::settings::Settings;
 use crate::{Message, Server, State};
 
 pub(crate) use commands::Accepted;
+pub(crate) use held::Held;
 pub(crate) use room::Room;
 pub(crate) use slab::{Key, Slab};
 pub(crate) use streams::{Consumed, Stream, Streams};
@@ -46,7 +47,7 @@ pub(crate) struct Handle {
 
 /// What the lock guards.
 pub(crate) struct Inner {
-    pub(crate) session: Session<Bytes>,
+    pub(crate) session: Session<Held>,
     /// The time of the task's last turn: exact enough for those who call while it is awake.
     pub(crate) now: Instant,
     pub(crate) task: TaskState,
@@ -115,6 +116,8 @@ pub(crate) struct Deferred {
     pub(crate) wake: Vec<Waker>,
     pub(crate) task: Option<Waker>,
     pub(crate) drops: Vec<Message>,
+    /// Wakers that were replaced: the last one of a task may drop the task.
+    pub(crate) retired: Vec<Waker>,
     pub(crate) state: Option<State>,
 }
 
@@ -225,6 +228,7 @@ impl Shared {
     pub(crate) fn lock(&self) -> Locked<'_> {
         // A panic under the lock is a bug of ours; the state is still the best there is.
         let guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        held::locked();
         Locked { guard: Some(guard), shared: self }
     }
 
@@ -284,9 +288,11 @@ impl Drop for Locked<'_> {
         let task = guard.deferred.task.take();
         if guard.deferred.is_empty() {
             drop(guard);
+            held::unlocked();
         } else {
             let deferred = std::mem::take(&mut guard.deferred);
             drop(guard);
+            held::unlocked();
             deferred.run(self.shared);
         }
         if let Some(task) = task {
@@ -295,10 +301,19 @@ impl Drop for Locked<'_> {
     }
 }
 
+/// Remember whom to wake.
+#[inline]
+pub(crate) fn remember(slot: &mut Option<Waker>, waker: &Waker, retired: &mut Vec<Waker>) {
+    match slot {
+        Some(known) if known.will_wake(waker) => {}
+        _ => retired.extend(slot.replace(waker.clone())),
+    }
+}
+
 impl Deferred {
     #[inline]
     fn is_empty(&self) -> bool {
-        self.wake.is_empty() && self.drops.is_empty() && self.state.is_none()
+        self.wake.is_empty() && self.drops.is_empty() && self.retired.is_empty() && self.state.is_none()
     }
 
     fn run(self, shared: &Shared) {

@@ -40,18 +40,18 @@ impl Room {
     }
 
     /// Has this one a place? If not, whom to wake when it has.
-    pub(crate) fn poll(&mut self, key: Key, waker: &Waker) -> bool {
+    pub(crate) fn poll(&mut self, key: Key, waker: &Waker, retired: &mut Vec<Waker>) -> bool {
         let Some(waiter) = self.waiters.get_mut(key) else { return true };
-        if !waiter.granted {
-            waiter.waker.clone_from(waker);
+        if !waiter.granted && !waiter.waker.will_wake(waker) {
+            retired.push(std::mem::replace(&mut waiter.waker, waker.clone()));
         }
         waiter.granted
     }
 
     /// The place was not enough (bytes): back to the head of the line.
-    pub(crate) fn again(&mut self, key: Key, waker: &Waker) {
+    pub(crate) fn again(&mut self, key: Key, waker: &Waker, retired: &mut Vec<Waker>) {
         if let Some(waiter) = self.waiters.get_mut(key) {
-            waiter.waker.clone_from(waker);
+            retired.push(std::mem::replace(&mut waiter.waker, waker.clone()));
             if std::mem::take(&mut waiter.granted) {
                 self.granted -= 1;
                 self.order.push_front(key);
@@ -60,8 +60,9 @@ impl Room {
     }
 
     /// Leave, with or without having used the place.
-    pub(crate) fn leave(&mut self, key: Key) {
+    pub(crate) fn leave(&mut self, key: Key, retired: &mut Vec<Waker>) {
         if let Some(waiter) = self.waiters.remove(key) {
+            retired.push(waiter.waker);
             if waiter.granted {
                 self.granted -= 1;
             } else if self.order.front() == Some(&key) {
@@ -113,16 +114,17 @@ mod tests {
         assert!(!room.is_open(9), "no overtaking");
         room.grant(2, &mut woken);
         assert_eq!(woken.len(), 2);
-        let placed: Vec<bool> = keys.iter().map(|&key| room.poll(key, Waker::noop())).collect();
+        let placed: Vec<bool> =
+            keys.iter().map(|&key| room.poll(key, Waker::noop(), &mut Vec::new())).collect();
         assert_eq!(placed, [true, true, false]);
-        room.leave(keys[0]);
+        room.leave(keys[0], &mut Vec::new());
         room.grant(1, &mut woken);
         assert_eq!(woken.len(), 2, "one place is free and kept for the second");
-        room.again(keys[1], Waker::noop());
+        room.again(keys[1], Waker::noop(), &mut Vec::new());
         room.grant(1, &mut woken);
-        assert!(room.poll(keys[1], Waker::noop()), "the head of the line again");
-        room.leave(keys[2]);
-        room.leave(keys[1]);
+        assert!(room.poll(keys[1], Waker::noop(), &mut Vec::new()), "the head of the line again");
+        room.leave(keys[2], &mut Vec::new());
+        room.leave(keys[1], &mut Vec::new());
         assert!(room.is_empty() && room.is_idle());
     }
 
@@ -130,8 +132,11 @@ mod tests {
     fn a_waiter_that_left_takes_no_place() {
         let (mut room, mut woken) = (Room::default(), Vec::new());
         let keys: Vec<Key> = (0..3).map(|_| room.wait(Waker::noop())).collect();
-        room.leave(keys[1]);
+        room.leave(keys[1], &mut Vec::new());
         room.grant(2, &mut woken);
-        assert!(room.poll(keys[0], Waker::noop()) && room.poll(keys[2], Waker::noop()));
+        assert!(
+            room.poll(keys[0], Waker::noop(), &mut Vec::new())
+                && room.poll(keys[2], Waker::noop(), &mut Vec::new())
+        );
     }
 }

@@ -10,6 +10,7 @@ use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::QoS;
 
+use super::remember;
 use crate::{End, Message, StreamPolicy};
 
 /// A full stream that was not taken from for so long no longer holds up reading, if anything of ours awaits the broker.
@@ -98,8 +99,8 @@ impl Stream {
         self.progress.clone()
     }
 
-    pub(crate) fn poll(&mut self, waker: &Waker) {
-        self.waker = Some(waker.clone());
+    pub(crate) fn poll(&mut self, waker: &Waker, retired: &mut Vec<Waker>) {
+        remember(&mut self.waker, waker, retired);
     }
 
     fn is_open(&self) -> bool {

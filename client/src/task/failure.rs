@@ -93,10 +93,10 @@ pub(super) fn of_attempt(server: Server, cause: Cause, reader: &Reader, fallback
             ConnectError::Refused { server, reason, properties }
         }
         Cause::Breach(breach) => {
-            ConnectError::NotMqtt { server, guess: guess(&reader.first).unwrap_or("something else"), breach }
+            ConnectError::NotMqtt { server, guess: guess(reader.first).unwrap_or("something else"), breach }
         }
         _ if reader.heard == 0 && fallback.closed() => return After::Again,
-        _ => match guess(&reader.first) {
+        _ => match guess(reader.first) {
             Some(guess) => {
                 let what = "it closed the connection after a few bytes";
                 let breach = packetboat_core::session::Breach { reason: Reason::PROTOCOL_ERROR, what };
@@ -109,7 +109,7 @@ pub(super) fn of_attempt(server: Server, cause: Cause, reader: &Reader, fallback
 }
 
 /// What speaks first, or answers nonsense, in a way that is well known.
-fn guess(first: &[u8; 8]) -> Option<&'static str> {
+fn guess(first: [u8; 8]) -> Option<&'static str> {
     Some(match first {
         [b'H', b'T', b'T', b'P', ..] => "a web server",
         [b'S', b'S', b'H', b'-', ..] => "an SSH server",

@@ -42,6 +42,10 @@ pub(crate) struct Task {
     deadline: Instant,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one: a box would cost an idle connection more"
+)]
 enum Stage {
     /// The transport is being opened.
     Dialing(Dialing),
@@ -74,7 +78,7 @@ impl Task {
             stage: Stage::Waiting(Instant(0)),
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
             routes: Routes::default(),
-            backoff: Backoff::new(backoff, crate::options::seed()),
+            backoff: Backoff::new(backoff, crate::settings::seed()),
             connect: shared.settings.connect.clone(),
             fallback: Fallback::new(options.version),
             first,
@@ -202,10 +206,10 @@ impl Task {
     fn go_on(&mut self, after: After) {
         match after {
             After::Again => self.dial(),
-            After::Over => self.finish(End::Disconnected),
+            After::Over => self.finish(&End::Disconnected),
             After::Failed(cause, lost_qos0) => match (self.first.take(), cause) {
                 (Some(first), Disconnection::Failed(error)) => {
-                    self.finish(End::GaveUp);
+                    self.finish(&End::GaveUp);
                     let _ = first.send(Err(error));
                 }
                 (_, cause) => self.wait(cause, lost_qos0),
@@ -225,7 +229,7 @@ impl Task {
             inner.tell(&Event::Disconnected { cause, lost_qos0, retry_in: None });
             inner.tell(&Event::GaveUp);
             drop(inner);
-            return self.finish(End::GaveUp);
+            return self.finish(&End::GaveUp);
         };
         let retry_in = at.since(now);
         let mut inner = self.shared.lock();
@@ -262,7 +266,7 @@ impl Task {
             if inner.undelivered == 0 || now >= ending.drain_until {
                 inner.session.disconnect(ending.reason);
                 drop(guard);
-                self.finish(End::Disconnected);
+                self.finish(&End::Disconnected);
                 return Poll::Ready(());
             }
         }
@@ -288,7 +292,7 @@ impl Task {
         self.timer.as_mut().poll(cx)
     }
 
-    fn finish(&mut self, end: End) {
+    fn finish(&mut self, end: &End) {
         self.stage = Stage::Over;
         self.shared.lock().close(end, self.shared.settings.options.session);
     }
@@ -316,6 +320,6 @@ impl Future for Task {
 /// The runtime is gone, or we panicked: nobody waits for ever.
 impl Drop for Task {
     fn drop(&mut self) {
-        self.finish(End::Disconnected);
+        self.finish(&End::Disconnected);
     }
 }

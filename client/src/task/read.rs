@@ -40,6 +40,7 @@ thread_local! {
 }
 
 impl Scratch {
+    #[allow(clippy::unnecessary_box_returns, reason = "it lives in the thread, boxed")]
     pub(super) fn borrow() -> Box<Self> {
         SCRATCH.with(RefCell::take).unwrap_or_default()
     }

@@ -4,10 +4,10 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use packetboat_core::session::Output;
 
 use crate::Io;
+use crate::shared::Held;
 
 /// Written between two reports to the session, so that publishers refill while the rest is written.
 const CHUNK: usize = 64 * 1024;
@@ -18,7 +18,7 @@ const PARTS: usize = 16;
 /// What is being written.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    pub(super) output: Output<Bytes>,
+    pub(super) output: Output<Held>,
     /// Bytes the socket took, payloads included.
     pub(super) taken: usize,
     /// Of `output.bytes`.
@@ -75,7 +75,7 @@ impl Writer {
                 at = until;
                 part
             } else if let Some((_, payload)) = next {
-                let part = &payload[splice_at..];
+                let part = &payload.0[splice_at..];
                 splice_at = 0;
                 next = splices.next();
                 part
@@ -100,7 +100,7 @@ impl Writer {
                 self.at += step;
                 count -= step;
             } else if let Some((_, payload)) = next {
-                let step = count.min(payload.len() - self.splice_at);
+                let step = count.min(payload.0.len() - self.splice_at);
                 self.splice_at += step;
                 count -= step;
                 self.pass_splice();
@@ -115,7 +115,8 @@ impl Writer {
     }
 
     fn pass_splice(&mut self) {
-        if self.output.splices.get(self.splice).is_some_and(|(_, payload)| payload.len() == self.splice_at) {
+        if self.output.splices.get(self.splice).is_some_and(|(_, payload)| payload.0.len() == self.splice_at)
+        {
             (self.splice, self.splice_at) = (self.splice + 1, 0);
         }
     }
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn payloads_are_spliced_in_where_they_belong_however_little_is_taken_at_a_time() {
-        let payload = |text: &'static str| Bytes::from_static(text.as_bytes());
+        let payload = |text: &'static str| Held(bytes::Bytes::from_static(text.as_bytes()));
         let outputs = [
             vec![],
             vec![(5, payload("<a long payload>"))],
@@ -187,7 +188,7 @@ mod tests {
             let bytes = b"hello world".to_vec();
             let mut expected = bytes.clone();
             for (offset, payload) in splices.iter().rev() {
-                expected.splice(offset..offset, payload.iter().copied());
+                expected.splice(offset..offset, payload.0.iter().copied());
             }
             let output = Output { bytes, splices, replies: 0 };
             let mut writer = Writer { output, ..Writer::default() };

@@ -1,0 +1,216 @@
+//! Options checked, and taken apart for those who need them.
+
+use std::fmt;
+
+use packetboat_core::session::{Config, ConnectOptions, Overflow, SessionMode};
+use packetboat_core::topic::{TopicError, TopicName};
+use packetboat_core::wire::Version;
+
+use crate::server::UrlError;
+use crate::{Options, QueuePolicy, Server, VersionChoice};
+
+/// Options found to be right.
+pub(crate) struct Settings {
+    /// At least one.
+    pub(crate) servers: Vec<Server>,
+    pub(crate) connect: ConnectOptions,
+    pub(crate) options: Options,
+}
+
+impl Options {
+    /// What the session needs to know for its whole life.
+    pub(crate) fn config(&self) -> Config {
+        let fixed_version = match self.version {
+            VersionChoice::Auto => None,
+            VersionChoice::V5 => Some(Version::V5),
+            VersionChoice::V311 => Some(Version::V311),
+            VersionChoice::V31 => Some(Version::V31),
+        };
+        Config {
+            window: self.window,
+            queue_messages: self.queue_messages,
+            queue_bytes: self.queue_bytes,
+            overflow: match self.queue_policy {
+                QueuePolicy::Wait => Overflow::Refuse,
+                QueuePolicy::DropOldest => Overflow::DropOldest,
+                QueuePolicy::DropNewest => Overflow::DropNewest,
+            },
+            queue_qos0_offline: self.queue_qos0_offline,
+            acknowledgement_timeout: self.acknowledgement_timeout,
+            outgoing_aliases: self.outgoing_aliases,
+            maximum_qos: self.maximum_qos,
+            durable: false,
+            fixed_version,
+            resend_unresolved: self.resend_unresolved,
+        }
+    }
+
+    /// Checks what types cannot, and splits off what CONNECT says.
+    pub(crate) fn settle(self) -> Result<Settings, OptionsError> {
+        let mut servers = vec![self.server.clone().map_err(OptionsError::Url)?];
+        for server in &self.more_servers {
+            servers.push(server.clone().map_err(OptionsError::Url)?);
+        }
+        let client_id = match (&self.client_id, self.session) {
+            (None, SessionMode::Persistent { .. }) => return Err(OptionsError::PersistentWithoutClientId),
+            (Some(id), SessionMode::Persistent { .. }) if id.is_empty() => {
+                return Err(OptionsError::PersistentWithoutClientId);
+            }
+            (Some(id), SessionMode::UntilDisconnect) if id.is_empty() => {
+                return Err(OptionsError::EmptyClientId);
+            }
+            (Some(id), _) => id.clone(),
+            (None, _) => generated_client_id(),
+        };
+        check_text("client identifier", &client_id)?;
+        check_text("user name", self.username.as_deref().unwrap_or_default())?;
+        if self.password.as_ref().is_some_and(|password| password.len() > usize::from(u16::MAX)) {
+            return Err(OptionsError::TooLong("password"));
+        }
+        if self.password.is_some()
+            && self.username.is_none()
+            && matches!(self.version, VersionChoice::V311 | VersionChoice::V31)
+        {
+            return Err(OptionsError::PasswordWithoutUsername);
+        }
+        if let Some(will) = &self.will {
+            TopicName::new(&will.topic).map_err(OptionsError::WillTopic)?;
+            if will.payload.len() > usize::from(u16::MAX) {
+                return Err(OptionsError::TooLong("will payload"));
+            }
+        }
+        let seconds = self.keep_alive.as_secs() + u64::from(self.keep_alive.subsec_nanos() > 0);
+        let connect = ConnectOptions {
+            version: self.config().fixed_version.unwrap_or(Version::V5),
+            client_id,
+            keep_alive: u16::try_from(seconds).unwrap_or(u16::MAX),
+            session: self.session,
+            username: self.username.clone(),
+            password: self.password.clone(),
+            will: self.will.clone(),
+            receive_maximum: self.inbound_messages,
+            maximum_packet_size: self.maximum_packet_size,
+            topic_alias_maximum: self.topic_alias_maximum,
+            properties: self.properties.clone(),
+        };
+        Ok(Settings { servers, connect, options: self })
+    }
+}
+
+/// What is wrong with the options.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// The server's URL is wrong.
+    Url(UrlError),
+    /// A persistent session needs a client identifier of your choice, or nobody finds it again.
+    PersistentWithoutClientId,
+    /// An empty client identifier is for clean sessions only [MQTT-3.1.3-7].
+    EmptyClientId,
+    /// The will's topic is wrong.
+    WillTopic(TopicError),
+    /// This field is longer than 65,535 bytes.
+    TooLong(&'static str),
+    /// This field contains U+0000.
+    NullCharacter(&'static str),
+    /// 3.1.1 knows no password without a user name [MQTT-3.1.2-22].
+    PasswordWithoutUsername,
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::PersistentWithoutClientId => {
+                f.write_str("a persistent session needs a client identifier of your choice: set client_id")
+            }
+            Self::EmptyClientId => f.write_str(
+                "an empty client identifier is for clean sessions only: choose one, or set session to Clean",
+            ),
+            Self::WillTopic(error) => write!(f, "the will's topic is wrong: {error}"),
+            Self::TooLong(what) => write!(f, "the {what} is longer than 65,535 bytes"),
+            Self::NullCharacter(what) => write!(f, "the {what} contains the character U+0000"),
+            Self::PasswordWithoutUsername => {
+                f.write_str("MQTT 3.1.1 knows no password without a user name: set username")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OptionsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Url(error) => Some(error),
+            Self::WillTopic(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn check_text(what: &'static str, text: &str) -> Result<(), OptionsError> {
+    if text.len() > usize::from(u16::MAX) {
+        return Err(OptionsError::TooLong(what));
+    }
+    if text.contains('\0') {
+        return Err(OptionsError::NullCharacter(what));
+    }
+    Ok(())
+}
+
+/// `pb-` and 16 characters that every broker must take [MQTT-3.1.3-5].
+fn generated_client_id() -> String {
+    const CHARACTERS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut rng = packetboat_core::rng::Rng::new(seed());
+    let mut random = || usize::try_from(rng.below(62)).map_or('0', |at| char::from(CHARACTERS[at]));
+    std::iter::once("pb-".to_owned()).chain((0..16).map(|_| random().to_string())).collect()
+}
+
+/// A number that differs between clients, processes and machines: the standard library keys its hash maps from the
+/// operating system's randomness.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packetboat_core::session::Will;
+    use packetboat_core::wire::{PropertiesBuf, QoS};
+    use std::time::Duration;
+
+    #[test]
+    fn generated_client_ids_differ_and_suit_every_broker() {
+        let (one, other) = (generated_client_id(), generated_client_id());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 19);
+        assert!(one.starts_with("pb-") && one[3..].bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+
+    #[test]
+    fn options_that_cannot_work_are_refused() {
+        let persistent = SessionMode::Persistent { expiry: Duration::from_mins(1) };
+        let error = |options: Options| options.settle().err().unwrap();
+        let options = || Options::new("mqtt://host");
+        assert_eq!(error(options().session(persistent)), OptionsError::PersistentWithoutClientId);
+        assert_eq!(error(options().client_id("")), OptionsError::EmptyClientId);
+        assert_eq!(error(options().client_id("a\0")), OptionsError::NullCharacter("client identifier"));
+        assert_eq!(error(options().username("a".repeat(65_536))), OptionsError::TooLong("user name"));
+        let fixed = options().version(VersionChoice::V311).password("secret");
+        assert_eq!(error(fixed), OptionsError::PasswordWithoutUsername);
+        let will = Will {
+            topic: "a/#".into(),
+            payload: Vec::new(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: PropertiesBuf::new(),
+        };
+        assert_eq!(error(options().will(will)), OptionsError::WillTopic(TopicError::WildcardInName));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let options = Options::new("mqtt://user:secret@host");
+        assert!(!format!("{options:?}").contains("secret"), "{options:?}");
+    }
+}
