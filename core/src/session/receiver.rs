@@ -109,6 +109,10 @@ impl Receiver {
     /// The rest of an oversize packet; a CONNACK of 3.1.1 shape, which a broker that does not know 5.0 answers.
     fn special<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Received<'a>>, Breach> {
         if self.skip > 0 {
+            // Nothing left to skip now must read as "more is needed", or a driver would go round for ever.
+            if bytes.is_empty() {
+                return Ok(Some(Received::Incomplete { missing: None }));
+            }
             let used = self.skip.min(bytes.len());
             self.skip -= used;
             return Ok(Some(Received::Skipped { used }));

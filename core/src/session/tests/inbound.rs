@@ -143,7 +143,7 @@ fn an_oversize_message_is_skipped_on_3_1_1_and_a_breach_on_5() {
         for part in bytes.chunks(chunk) {
             pending.extend_from_slice(part);
             let mut used = 0;
-            while used < pending.len() {
+            loop {
                 used += match receiver.next(&pending[used..]).unwrap() {
                     Received::Incomplete { .. } => break,
                     Received::Oversize { qos, id, topic, size, used } => {
