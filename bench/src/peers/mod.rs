@@ -3,6 +3,7 @@
 mod core;
 mod packetboat;
 mod rumqttc;
+mod rumqttc_next;
 
 use crate::job::{Error, Job, Runtime};
 use crate::measure::Measured;
@@ -26,6 +27,7 @@ pub const PEERS: &[Peer] = &[
     Peer { name: OURS, version: env!("CARGO_PKG_VERSION"), default: true },
     Peer { name: CORE, version: env!("CARGO_PKG_VERSION"), default: false },
     Peer { name: "rumqttc", version: "0.25.1", default: true },
+    Peer { name: "rumqttc-v4-next", version: "0.34.0", default: true },
 ];
 
 pub fn named(name: &str) -> Option<&'static Peer> {
@@ -39,6 +41,7 @@ pub fn run(job: Job) -> Result<Measured, Error> {
         CORE => core::run(&job),
         OURS => block_on(job.runtime, async move { packetboat::run(&job).await }),
         "rumqttc" => block_on(job.runtime, async move { rumqttc::run(&job).await }),
+        "rumqttc-v4-next" => block_on(job.runtime, async move { rumqttc_next::run(&job).await }),
         other => Err(format!("no such peer: {other}").into()),
     }
 }
