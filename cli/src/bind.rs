@@ -34,7 +34,8 @@ impl BoundTcp {
                 }
             }
         }
-        let family = || io::Error::other("the broker has no address of the same family as the one given with -A");
+        let family =
+            || io::Error::other("the broker has no address of the same family as the one given with -A");
         Err(last.unwrap_or_else(family).into())
     }
 

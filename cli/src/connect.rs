@@ -10,7 +10,11 @@ use crate::report::Report;
 use crate::signals::Stop;
 
 /// Connect, or be stopped.
-pub(crate) async fn connect(arguments: &Connection, stop: &mut Stop, report: Report) -> Result<Client, Failure> {
+pub(crate) async fn connect(
+    arguments: &Connection,
+    stop: &mut Stop,
+    report: Report,
+) -> Result<Client, Failure> {
     tokio::select! {
         client = attempt(arguments, report) => client,
         () = stop.asked() => Err(Failure::new(Exit::Connection, "stopped before there was a connection")),
@@ -45,7 +49,11 @@ pub(crate) struct Watch(JoinHandle<Losses>);
 
 impl Watch {
     /// `refused` hears of subscriptions the broker takes back at a reconnect.
-    pub(crate) fn new(client: &Client, report: Report, mut refused: impl FnMut(TopicFilter) + Send + 'static) -> Self {
+    pub(crate) fn new(
+        client: &Client,
+        report: Report,
+        mut refused: impl FnMut(TopicFilter) + Send + 'static,
+    ) -> Self {
         let mut events = client.events();
         Self(tokio::spawn(async move {
             let mut losses = Losses::default();

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use packetboat::{Options, Server, SessionMode, VersionChoice, Will};
+use packetboat::{Options, QoS, Server, SessionMode, VersionChoice, Will};
 use packetboat_core::wire::{Place, PropertiesBuf, Property};
 
 use crate::arguments::{Connection, Expiry};
@@ -47,12 +47,11 @@ pub(crate) enum Keeping {
 
 /// The options for the client.
 pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
-    let mut options = match &arguments.url {
-        Some(location) => Options::new(&location.broker),
-        None => {
-            let host = arguments.host.as_deref().unwrap_or("localhost");
-            Options::for_server(Server::new(host, arguments.port.unwrap_or(1883)))
-        }
+    let mut options = if let Some(location) = &arguments.url {
+        Options::new(&location.broker)
+    } else {
+        let host = arguments.host.as_deref().unwrap_or("localhost");
+        Options::for_server(Server::new(host, arguments.port.unwrap_or(1883)))
     };
     if let Some(username) = &arguments.username {
         options = options.username(username);
@@ -75,7 +74,13 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
     if let Some(address) = &arguments.bind_address {
         options = options.transport(BoundTcp::new(address));
     }
-    options = options.version(version(arguments)?).keep_alive(Duration::from_secs(arguments.keepalive.into()));
+    if arguments.protocol_version.is_old() {
+        options = options.window(WINDOW_BEFORE_5);
+    }
+    // Whoever has something to lose waits for it before the goodbye.
+    options = options.drain_timeout(GOODBYE);
+    options =
+        options.version(version(arguments)?).keep_alive(Duration::from_secs(arguments.keepalive.into()));
     Ok(with_properties(arguments, options))
 }
 
@@ -85,7 +90,9 @@ pub(crate) fn keeping(arguments: &Connection) -> Result<Keeping, Failure> {
     let expiry = arguments.session_expiry_interval.or(given.map(Expiry));
     let named = arguments.id.as_ref().is_some_and(|id| !id.is_empty());
     match (arguments.disable_clean_session, expiry) {
-        (true, _) if !named => Err(Failure::usage("-c needs a client identifier of your choice: add -i <id>")),
+        (true, _) if !named => {
+            Err(Failure::usage("-c needs a client identifier of your choice: add -i <id>"))
+        }
         (true, expiry) => Ok(Keeping::Resumed(expiry.unwrap_or(Expiry::NEVER))),
         (false, None | Some(Expiry(0))) => Ok(Keeping::UntilTheEnd),
         (false, Some(_)) if !named => Err(Failure::usage(
@@ -110,7 +117,7 @@ fn version(arguments: &Connection) -> Result<VersionChoice, Failure> {
 fn will(arguments: &Connection) -> Result<Option<Will>, Failure> {
     let will = &arguments.will;
     let properties = arguments.properties.block(Place::Will, &[]);
-    let Some(topic) = &will.will_topic else {
+    let Some(topic) = &will.topic else {
         if properties.is_empty() {
             return Ok(None);
         }
@@ -118,9 +125,9 @@ fn will(arguments: &Connection) -> Result<Option<Will>, Failure> {
     };
     Ok(Some(Will {
         topic: topic.clone(),
-        payload: will.will_payload.clone().map(bytes).unwrap_or_default(),
-        qos: will.will_qos,
-        retain: will.will_retain,
+        payload: will.payload.clone().map(bytes).unwrap_or_default(),
+        qos: will.qos.unwrap_or(QoS::AtMostOnce),
+        retain: will.retain,
         properties,
     }))
 }
@@ -151,6 +158,13 @@ fn with_properties(arguments: &Connection, mut options: Options) -> Options {
     if block.is_empty() { options } else { options.properties(block) }
 }
 
+/// Before 5.0 a broker cannot say how many unacknowledged messages it takes. mosquitto takes 20 of QoS 2 unless it is
+/// told otherwise, and breaks the connection at the next one: so `mosquitto_pub` sends 20.
+const WINDOW_BEFORE_5: u16 = 20;
+
+/// What is accepted may be finished for so long after the end has come.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// The client's default.
 const INBOUND_BYTES: usize = 16 * 1024 * 1024;
 
@@ -163,17 +177,19 @@ pub(crate) fn bytes(argument: OsString) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn location(broker: &str, topic: Option<&str>) -> Result<Location, String> {
-        Ok(Location { broker: broker.into(), topic: topic.map(str::to_owned) })
+    fn parsed(text: &str) -> (String, Option<String>) {
+        let Location { broker, topic } = Location::parse(text).unwrap();
+        (broker, topic)
     }
 
     #[test]
     fn the_path_of_a_url_is_the_topic() {
-        assert_eq!(Location::parse("mqtt://h/a/b"), location("mqtt://h", Some("a/b")));
-        assert_eq!(Location::parse("mqtt://u:p@h:1/a/#"), location("mqtt://u:p@h:1", Some("a/#")));
-        assert_eq!(Location::parse("mqtt://h//a"), location("mqtt://h", Some("/a")));
-        assert_eq!(Location::parse("mqtt://h/"), location("mqtt://h", None));
-        assert_eq!(Location::parse("mqtt://h"), location("mqtt://h", None));
+        let pair = |broker: &str, topic: Option<&str>| (broker.to_owned(), topic.map(str::to_owned));
+        assert_eq!(parsed("mqtt://h/a/b"), pair("mqtt://h", Some("a/b")));
+        assert_eq!(parsed("mqtt://u:p@h:1/a/#"), pair("mqtt://u:p@h:1", Some("a/#")));
+        assert_eq!(parsed("mqtt://h//a"), pair("mqtt://h", Some("/a")));
+        assert_eq!(parsed("mqtt://h/"), pair("mqtt://h", None));
+        assert_eq!(parsed("mqtt://h"), pair("mqtt://h", None));
         assert!(Location::parse("h/a").is_err());
     }
 }

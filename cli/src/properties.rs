@@ -36,13 +36,12 @@ impl PropertyArguments {
 
     /// Fails if there are properties of other packets.
     pub(crate) fn only(&self, places: &[Place]) -> Result<(), Failure> {
-        match self.0.iter().find(|argument| !places.contains(&argument.place)) {
-            None => Ok(()),
-            Some(argument) => {
-                let name = place_name(argument.place);
-                Err(Failure::usage(format_args!("this command sends no {name}: leave out -D {name}")))
-            }
-        }
+        let Some(wrong) = self.0.iter().find(|argument| !places.contains(&argument.place)) else {
+            return Ok(());
+        };
+        let possible: Vec<&str> = places.iter().map(|place| place_name(*place)).collect();
+        let (wrong, possible) = (place_name(wrong.place), possible.join(", "));
+        Err(Failure::usage(format_args!("-D {wrong} is not possible here: the packets are {possible}")))
     }
 
     /// The value of a property with a number that is not handed on as a property, but as an option of the client.
@@ -167,9 +166,11 @@ fn kebab(property: Property) -> String {
 impl Args for PropertyArguments {
     fn augment_args(command: Command) -> Command {
         let help = "Property of MQTT 5.0: -D <packet> <property> [name] <value>; see below";
-        let argument = Arg::new("property").short('D').long("property").num_args(3..=4).action(ArgAction::Append);
+        let argument =
+            Arg::new("property").short('D').long("property").num_args(3..=4).action(ArgAction::Append);
         let names = ["PACKET", "PROPERTY", "VALUE"];
-        let argument = argument.allow_negative_numbers(true).value_names(names).help(help).help_heading("Session");
+        let argument =
+            argument.allow_negative_numbers(true).value_names(names).help(help).help_heading("Session");
         command.arg(argument)
     }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::failure::Failure;
+use crate::report::Report;
+
 /// A proper end may take so long.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -14,11 +17,13 @@ pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
     /// From now on signals no longer kill the process.
-    pub(crate) fn listen() -> io::Result<Self> {
-        let mut signals = Signals::new()?;
+    pub(crate) fn listen(report: Report) -> Result<Self, Failure> {
+        let wrong = |error: io::Error| Failure::usage(format_args!("signals cannot be received: {error}"));
+        let mut signals = Signals::new().map_err(wrong)?;
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             let code = signals.next().await;
+            report.debug("stopping; once more to stop at once");
             sender.send_replace(true);
             // Whatever holds the process up now, a standard output nobody reads from for example, does so for long.
             let _ = tokio::time::timeout(GRACE, signals.next()).await;

@@ -19,7 +19,7 @@ pub(crate) struct Connection {
     #[arg(short, long, value_parser = values::port, conflicts_with = "url", help_heading = "Connection")]
     pub(crate) port: Option<u16>,
 
-    /// Broker, user and topic at once: mqtt://[user[:password]@]host[:port][/topic]
+    /// All in one: mqtt://[user[:password]@]host[:port][/topic]
     ///
     /// What follows the slash is the topic, taken as it stands. User and password are percent-decoded.
     #[arg(short = 'L', long, value_parser = Location::parse, help_heading = "Connection")]
@@ -30,12 +30,16 @@ pub(crate) struct Connection {
     pub(crate) username: Option<String>,
 
     /// Password; other users of this machine may see it
-    #[arg(short = 'P', long = "pw", value_name = "PASSWORD", allow_hyphen_values = true, help_heading = "Connection")]
+    #[arg(
+        short = 'P',
+        long = "pw",
+        value_name = "PASSWORD",
+        allow_hyphen_values = true,
+        help_heading = "Connection"
+    )]
     pub(crate) password: Option<OsString>,
 
-    /// Version of MQTT: 5, 311 or 31, also as mqttv5, mqttv311, mqttv31
-    ///
-    /// "auto" is 5.0, and 3.1.1 with a broker that does not know 5.0.
+    /// Version of MQTT: 5, 311 or 31 (or mqttv5, ...); auto is 5, and 311 with a broker that does not know 5
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "auto", value_parser = values::protocol,
         help_heading = "Connection")]
     pub(crate) protocol_version: Protocol,
@@ -56,9 +60,9 @@ pub(crate) struct Connection {
     #[arg(short = 'c', long, help_heading = "Session")]
     pub(crate) disable_clean_session: bool,
 
-    /// Seconds the broker keeps the session after the end; -1: it does not expire
+    /// Seconds the broker keeps the session after the end, -1 for ever; needs -i [default: -1 with -c, else 0]
     ///
-    /// Default: -1 with -c, otherwise 0. Needs -i if it is not 0. Brokers of 3.1.1 decide themselves.
+    /// Without -c the session begins anew. Brokers of 3.1.1 decide themselves how long they keep it.
     #[arg(short = 'x', long, value_name = "SECONDS", value_parser = values::expiry, allow_hyphen_values = true,
         help_heading = "Session")]
     pub(crate) session_expiry_interval: Option<Expiry>,
@@ -78,7 +82,7 @@ pub(crate) struct Connection {
     pub(crate) quiet: bool,
 
     /// Print help (-h is the host)
-    #[arg(long, action = ArgAction::HelpLong, help_heading = "Output")]
+    #[arg(long, action = ArgAction::HelpShort, help_heading = "Output")]
     help: Option<bool>,
 }
 
@@ -86,21 +90,40 @@ pub(crate) struct Connection {
 #[derive(Debug, Args)]
 pub(crate) struct WillArguments {
     /// Topic of the message the broker publishes if the connection is lost
-    #[arg(long, value_name = "TOPIC", allow_hyphen_values = true, help_heading = "Will")]
-    pub(crate) will_topic: Option<String>,
+    #[arg(
+        id = "will_topic",
+        long = "will-topic",
+        value_name = "TOPIC",
+        allow_hyphen_values = true,
+        help_heading = "Will"
+    )]
+    pub(crate) topic: Option<String>,
 
     /// Its payload [default: empty]
-    #[arg(long, value_name = "PAYLOAD", requires = "will_topic", allow_hyphen_values = true, help_heading = "Will")]
-    pub(crate) will_payload: Option<OsString>,
+    #[arg(
+        id = "will_payload",
+        long = "will-payload",
+        value_name = "PAYLOAD",
+        requires = "will_topic",
+        allow_hyphen_values = true,
+        help_heading = "Will"
+    )]
+    pub(crate) payload: Option<OsString>,
 
-    /// Its QoS
-    #[arg(long, value_name = "QOS", requires = "will_topic", default_value = "0", value_parser = values::qos,
-        help_heading = "Will")]
-    pub(crate) will_qos: QoS,
+    /// Its QoS [default: 0]
+    #[arg(
+        id = "will_qos",
+        long = "will-qos",
+        value_name = "QOS",
+        requires = "will_topic",
+        value_parser = values::qos,
+        help_heading = "Will"
+    )]
+    pub(crate) qos: Option<QoS>,
 
     /// It is to be retained
-    #[arg(long, requires = "will_topic", help_heading = "Will")]
-    pub(crate) will_retain: bool,
+    #[arg(id = "will_retain", long = "will-retain", requires = "will_topic", help_heading = "Will")]
+    pub(crate) retain: bool,
 }
 
 impl Connection {

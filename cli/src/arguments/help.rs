@@ -12,7 +12,8 @@ macro_rules! exit_codes {
     };
 }
 
-pub(super) const COMMAND_SHORT: &str = "`packetboat <command> --help` has the options of a command, with examples.";
+pub(super) const COMMAND_SHORT: &str =
+    "`packetboat <command> --help` has the options of a command, with examples.";
 
 pub(super) const COMMAND: &str = concat!(
     "Examples:
@@ -53,8 +54,10 @@ pub(super) const PUBLISH: &str = concat!(
   Broker, user, password and topic in one:
     packetboat pub -L mqtt://me:secret@broker.example/room/1/light -m on
 
-Properties (-D) of CONNECT, PUBLISH, WILL and DISCONNECT have the names of the specification, in lower case and with
-hyphens. A connection that is lost is made anew, and what was not acknowledged is sent again; -W sets a limit.
+Properties (-D) can be those of connect, publish and will. Their names are the
+specification's, in lower case and with hyphens: message-expiry-interval.
+A connection that is lost is made anew, and what was not acknowledged is sent
+again, for as long as it takes; -W sets a limit.
 
 ",
     exit_codes!()
@@ -82,19 +85,22 @@ pub(super) const SUBSCRIBE: &str = concat!(
     packetboat sub -t 'old/#' --remove-retained --retained-only -W 5
 
 Format (-F):
-  %t topic          %p payload         %x %X payload in hexadecimal    %l length of the payload
-  %q QoS            %r retain flag     %m packet identifier            %% percent sign
-  %j JSON, payload as a string         %J JSON, payload is JSON itself
-  %I date and time (ISO 8601)          %U Unix time with nanoseconds
-  MQTT 5.0: %A topic alias  %C content type  %D correlation data  %E message expiry interval
-            %F payload format indicator  %P user properties  %R response topic  %S subscription identifier
-  %5t at least 5 wide  %-5t to the left  %05l with zeros  %5.5t exactly 5 (%C %I %R %t)
-  @X is strftime's %X, such as @H:@M:@S; @N are nanoseconds; @@ is @
+  %t topic   %p payload   %x %X payload in hexadecimal   %l payload's length
+  %q QoS   %r retain flag   %m packet identifier   %% percent sign
+  %j JSON with the payload as a string   %J JSON, and the payload is JSON itself
+  %I date and time (ISO 8601)   %U Unix time with nanoseconds
+  %A topic alias   %C content type   %D correlation data   %R response topic
+  %E message expiry interval   %F payload format indicator
+  %P user properties   %S subscription identifier
+  %5t at least 5 wide   %-5t to the left   %05l with zeros
+  %5.5t exactly 5 (%C %I %R %t)
+  @X is %X of strftime, such as @H:@M:@S   @N nanoseconds   @@ is @
   \\\\ \\0 \\a \\e \\n \\r \\t \\v
 
-An empty payload prints nothing, with -v it prints (null). Messages of QoS 1 and 2 are acknowledged when they have
-been written. Properties (-D) of CONNECT, SUBSCRIBE, UNSUBSCRIBE, WILL and DISCONNECT have the names of the
-specification, in lower case and with hyphens. A connection that is lost is made anew.
+An empty payload prints nothing, with -v it prints (null). Messages of QoS 1
+and 2 are acknowledged when they have been written. A connection that is lost
+is made anew. Properties (-D) can be those of connect and will; their names are
+the specification's, in lower case and with hyphens: will-delay-interval.
 
 ",
     exit_codes!()

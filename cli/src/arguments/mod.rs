@@ -19,7 +19,7 @@ use crate::failure::Exit;
 /// MQTT 3.1.1 and 5.0 at the command line.
 ///
 /// `demo` shows what it does, with a broker of its own. `pub` and `sub` work with any broker; their options have the
-/// letters and meanings of mosquitto_pub and mosquitto_sub.
+/// letters and meanings they have with mosquitto.
 #[derive(Debug, Parser)]
 #[command(name = "packetboat", version, after_long_help = help::COMMAND, after_help = help::COMMAND_SHORT)]
 pub(crate) struct Arguments {

@@ -12,12 +12,19 @@ use super::{Connection, help, values};
 #[derive(Debug, Args)]
 #[command(
     disable_help_flag = true,
+    override_usage = "packetboat pub [OPTIONS] (-t <TOPIC>... | -L <URL>) (-m <MESSAGE> | -f <FILE> | -s | -l | -n)",
     after_help = help::PUBLISH,
     group(ArgGroup::new("payload").required(true).args(["message", "file", "stdin_file", "stdin_line", "null_message"]))
 )]
 pub(crate) struct Publish {
     /// Topic; with several, each message goes to all of them
-    #[arg(short, long, required_unless_present = "url", allow_hyphen_values = true, help_heading = "Message")]
+    #[arg(
+        short,
+        long,
+        required_unless_present = "url",
+        allow_hyphen_values = true,
+        help_heading = "Message"
+    )]
     pub(crate) topic: Vec<String>,
 
     /// Send this text
@@ -54,11 +61,11 @@ pub(crate) struct Publish {
     pub(crate) repeat: u64,
 
     /// Wait so many seconds after a message was delivered before the next is sent
-    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, requires = "repeat", help_heading = "Message")]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, allow_negative_numbers = true, requires = "repeat", help_heading = "Message")]
     pub(crate) repeat_delay: Option<Duration>,
 
     /// Give up after so many seconds: exit code 4 if not everything was delivered [default: never]
-    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = values::timeout, help_heading = "Message")]
+    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = values::timeout, allow_negative_numbers = true, help_heading = "Message")]
     pub(crate) timeout: Option<Duration>,
 
     #[command(flatten)]

@@ -9,7 +9,11 @@ use super::{Connection, help, values};
 use crate::format::Template;
 
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true, after_help = help::SUBSCRIBE)]
+#[command(
+    disable_help_flag = true,
+    override_usage = "packetboat sub [OPTIONS] (-t <FILTER>... | -L <URL>)",
+    after_help = help::SUBSCRIBE
+)]
 pub(crate) struct Subscribe {
     /// Topic filter; may be given several times
     #[arg(short, long, required_unless_present_any = ["url", "unsubscribe"], allow_hyphen_values = true,
@@ -21,11 +25,23 @@ pub(crate) struct Subscribe {
     pub(crate) qos: QoS,
 
     /// Drop messages whose topic matches this filter; may be given several times
-    #[arg(short = 'T', long, value_name = "FILTER", allow_hyphen_values = true, help_heading = "Subscription")]
+    #[arg(
+        short = 'T',
+        long,
+        value_name = "FILTER",
+        allow_hyphen_values = true,
+        help_heading = "Subscription"
+    )]
     pub(crate) filter_out: Vec<String>,
 
     /// Remove this subscription of the session (after subscribing to -t); may be given several times
-    #[arg(short = 'U', long, value_name = "FILTER", allow_hyphen_values = true, help_heading = "Subscription")]
+    #[arg(
+        short = 'U',
+        long,
+        value_name = "FILTER",
+        allow_hyphen_values = true,
+        help_heading = "Subscription"
+    )]
     pub(crate) unsubscribe: Vec<String>,
 
     /// Print no retained messages
@@ -49,12 +65,12 @@ pub(crate) struct Subscribe {
     pub(crate) count: Option<u64>,
 
     /// End so many seconds after the connection was made, with exit code 27
-    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = values::timeout, help_heading = "End")]
+    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = values::timeout, allow_negative_numbers = true, help_heading = "End")]
     pub(crate) timeout: Option<Duration>,
 
     /// End as soon as the broker has acknowledged the subscriptions
-    #[arg(short = 'E', long, help_heading = "End")]
-    pub(crate) exit_after_subscribe: bool,
+    #[arg(short = 'E', long = "exit-after-subscribe", help_heading = "End")]
+    pub(crate) exit_when_acknowledged: bool,
 
     /// Print the topic before the payload
     #[arg(short, long, help_heading = "Output")]

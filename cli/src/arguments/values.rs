@@ -51,10 +51,9 @@ impl Expiry {
 pub(super) fn expiry(text: &str) -> Result<Expiry, String> {
     match text {
         "-1" | "\u{221e}" => Ok(Expiry::NEVER),
-        _ => text
-            .parse()
-            .map(Expiry)
-            .map_err(|_| "write seconds from 0 to 4294967294, or -1 for a session that does not expire".into()),
+        _ => text.parse().map(Expiry).map_err(|_| {
+            "write seconds from 0 to 4294967294, or -1 for a session that does not expire".into()
+        }),
     }
 }
 
@@ -66,7 +65,8 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Seconds, and not none.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
-    seconds(text).and_then(|time| if time.is_zero() { Err("write more than 0 seconds".into()) } else { Ok(time) })
+    seconds(text)
+        .and_then(|time| if time.is_zero() { Err("write more than 0 seconds".into()) } else { Ok(time) })
 }
 
 /// A port number, not zero.

@@ -61,9 +61,13 @@ async fn tell(story: &Story) -> Result<Check, String> {
         .jitter(Jitter::None)
         .queue(20_000, LARGE * 1000);
     let client = Client::connect(options).await.map_err(|error| error.to_string())?;
-    story.line("connected", format_args!("as {CLIENT_ID}, with MQTT {}", version_name(client.version().level())));
+    story.line(
+        "connected",
+        format_args!("as {CLIENT_ID}, with MQTT {}", version_name(client.version().level())),
+    );
     let watcher = watch(&client, *story);
-    let stream = client.subscription("demo/#").qos(QoS::ExactlyOnce).await.map_err(|error| error.to_string())?;
+    let stream =
+        client.subscription("demo/#").qos(QoS::ExactlyOnce).await.map_err(|error| error.to_string())?;
     story.line("subscribed", "to demo/# at QoS 2");
     let receiver = tokio::spawn(receive(stream));
 
@@ -103,7 +107,10 @@ async fn publish(client: &Client, broker: &Broker, story: &Story) -> Result<usiz
             _ => None,
         };
         if let Some((direction, word)) = direction {
-            story.line("cut", format_args!("in the middle of a message of 32 KiB, on its way {word} the broker"));
+            story.line(
+                "cut",
+                format_args!("in the middle of a message of 32 KiB, on its way {word} the broker"),
+            );
             broker.faults().cut_after_bytes(direction, CUT_AFTER);
         }
         let size = if direction.is_some() { LARGE } else { SMALL };
@@ -143,14 +150,18 @@ fn watch(client: &Client, story: Story) -> JoinHandle<u64> {
             match event {
                 Event::Disconnected { cause, retry_in: Some(wait), .. } => {
                     (cuts, since) = (cuts + 1, Instant::now());
-                    story.line("lost", format_args!("{cause}; the next attempt comes in {} ms", wait.as_millis()));
+                    story.line(
+                        "lost",
+                        format_args!("{cause}; the next attempt comes in {} ms", wait.as_millis()),
+                    );
                 }
                 Event::Connected(connected) => {
                     let queue = client.queue();
                     let waiting = queue.in_flight + queue.messages;
                     let session = if connected.session_present { "resumed" } else { "LOST" };
                     let outage = since.elapsed().as_millis();
-                    let text = format!("after {outage} ms, session {session}; {waiting} messages had to wait");
+                    let text =
+                        format!("after {outage} ms, session {session}; {waiting} messages had to wait");
                     story.line("reconnected", text);
                 }
                 _ => {}

@@ -65,7 +65,9 @@ impl Story {
         };
         print(format_args!("\n  {style}{text}{style:#} ({seconds:.1} s)"));
         if check.holds() {
-            print(format_args!("  Now with a broker of yours: packetboat sub --help, packetboat pub --help\n"));
+            print(format_args!(
+                "  Now with a broker of yours: packetboat sub --help, packetboat pub --help\n"
+            ));
         }
     }
 }

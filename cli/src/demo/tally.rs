@@ -39,7 +39,8 @@ impl Tally {
     }
 
     pub(super) fn count(&mut self, payload: &[u8]) {
-        let Some((qos, number)) = parse(payload).filter(|(qos, number)| *qos < 3 && *number < self.arrivals[0].len())
+        let Some((qos, number)) =
+            parse(payload).filter(|(qos, number)| *qos < 3 && *number < self.arrivals[0].len())
         else {
             self.strange += 1;
             return;

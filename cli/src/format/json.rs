@@ -5,10 +5,8 @@ use jiff::fmt::strtime;
 use packetboat::QoS;
 use packetboat_core::wire::Properties;
 
+use super::compact::compact;
 use super::{NotJson, View};
-
-/// Objects and arrays inside each other; more is refused.
-const DEEPEST: usize = 512;
 
 pub(super) fn render(
     message: &View<'_>,
@@ -95,12 +93,11 @@ impl Object<'_> {
 
 /// Text as a string; anything else as an array of its bytes, so that nothing is lost.
 fn bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => string(text, out),
-        Err(_) => {
-            let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
-            out.extend_from_slice(format!("[{}]", numbers.join(",")).as_bytes());
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        string(text, out);
+    } else {
+        let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+        out.extend_from_slice(format!("[{}]", numbers.join(",")).as_bytes());
     }
 }
 
@@ -118,189 +115,4 @@ fn string(text: &str, out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
-}
-
-/// Append a JSON text without its white space; `None` if it is none.
-fn compact(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut reader = Reader { rest: std::str::from_utf8(text).ok()?.as_bytes(), out };
-    // The brackets that are open, instead of recursion: the payload decides how deep it goes.
-    let mut open: Vec<u8> = Vec::new();
-    loop {
-        reader.blanks();
-        let opened = match reader.peek()? {
-            bracket @ (b'{' | b'[') => {
-                reader.take(1);
-                open.push(bracket);
-                if open.len() > DEEPEST {
-                    return None;
-                }
-                reader.blanks();
-                reader.peek()? != closing(bracket)
-            }
-            _ => {
-                reader.scalar()?;
-                false
-            }
-        };
-        if !opened {
-            loop {
-                reader.blanks();
-                match (open.last(), reader.peek()) {
-                    (None, None) => return Some(()),
-                    (Some(&bracket), Some(byte)) if byte == closing(bracket) => {
-                        reader.take(1);
-                        open.pop();
-                    }
-                    (Some(_), Some(b',')) => {
-                        reader.take(1);
-                        break;
-                    }
-                    _ => return None,
-                }
-            }
-        }
-        if open.last() == Some(&b'{') {
-            reader.key()?;
-        }
-    }
-}
-
-fn closing(bracket: u8) -> u8 {
-    if bracket == b'{' { b'}' } else { b']' }
-}
-
-struct Reader<'a, 'b> {
-    rest: &'a [u8],
-    out: &'b mut Vec<u8>,
-}
-
-impl Reader<'_, '_> {
-    fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
-    }
-
-    fn blanks(&mut self) {
-        self.rest = self.rest.trim_ascii_start();
-    }
-
-    fn take(&mut self, count: usize) {
-        let (taken, rest) = self.rest.split_at(count);
-        self.out.extend_from_slice(taken);
-        self.rest = rest;
-    }
-
-    fn key(&mut self) -> Option<()> {
-        self.blanks();
-        self.string()?;
-        self.blanks();
-        if self.peek() != Some(b':') {
-            return None;
-        }
-        self.take(1);
-        Some(())
-    }
-
-    fn scalar(&mut self) -> Option<()> {
-        if self.peek()? == b'"' {
-            return self.string();
-        }
-        for word in ["true", "false", "null"] {
-            if self.rest.starts_with(word.as_bytes()) {
-                self.take(word.len());
-                return Some(());
-            }
-        }
-        let length = number(self.rest)?;
-        self.take(length);
-        Some(())
-    }
-
-    fn string(&mut self) -> Option<()> {
-        let mut at = 1;
-        if self.peek()? != b'"' {
-            return None;
-        }
-        loop {
-            match self.rest.get(at)? {
-                b'"' => break,
-                b'\\' => match self.rest.get(at + 1)? {
-                    b'u' => {
-                        let digits = self.rest.get(at + 2..at + 6)?;
-                        digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
-                        at += 6;
-                    }
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
-                    _ => return None,
-                },
-                0..=0x1f => return None,
-                _ => at += 1,
-            }
-        }
-        self.take(at + 1);
-        Some(())
-    }
-}
-
-/// The length of the number at the start of the text.
-fn number(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut at = usize::from(text.first() == Some(&b'-'));
-    let whole = digits(at);
-    if whole == 0 || whole > 1 && text[at] == b'0' {
-        return None;
-    }
-    at += whole;
-    if text.get(at) == Some(&b'.') {
-        let count = digits(at + 1);
-        if count == 0 {
-            return None;
-        }
-        at += 1 + count;
-    }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        let count = digits(at + 1 + sign);
-        if count == 0 {
-            return None;
-        }
-        at += 1 + sign + count;
-    }
-    Some(at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn compacted(text: &str) -> Option<String> {
-        let mut out = Vec::new();
-        compact(text.as_bytes(), &mut out)?;
-        Some(String::from_utf8(out).unwrap())
-    }
-
-    #[test]
-    fn json_loses_its_white_space_and_nothing_else() {
-        for (text, expected) in [
-            (" {\"a\" : [1, 2 ,{} , [ ] ] ,\n\"b c\":\"d \\\" e\\u00e4\"} ", "{\"a\":[1,2,{},[]],\"b c\":\"d \\\" e\\u00e4\"}"),
-            ("-12.5e+3", "-12.5e+3"),
-            ("0", "0"),
-            ("true ", "true"),
-            ("[null,false]", "[null,false]"),
-            ("\"\u{e4}\"", "\"\u{e4}\""),
-        ] {
-            assert_eq!(compacted(text).as_deref(), Some(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_json_is_refused() {
-        for text in [
-            "", " ", "one", "{", "}", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "[1 2]", "1 2", "01",
-            "-", "1.", "1e", ".5", "+1", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\n\"", "[1}", "truefalse", "nul", "{\"a\":1 \"b\":2}",
-        ] {
-            assert_eq!(compacted(text), None, "{text}");
-        }
-        assert_eq!(compact(b"\"\xff\"", &mut Vec::new()), None);
-        assert_eq!(compacted(&"[".repeat(100_000)), None);
-    }
 }

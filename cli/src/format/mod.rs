@@ -1,5 +1,6 @@
-//! `sub -F`: a template with the escapes of mosquitto_sub, and what it makes of a message.
+//! `sub -F`: a template with the escapes of `mosquitto_sub`, and what it makes of a message.
 
+mod compact;
 mod json;
 mod parse;
 mod render;

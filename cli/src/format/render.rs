@@ -21,7 +21,12 @@ impl Template {
         self.render_at(message, &now, out)
     }
 
-    pub(super) fn render_at(&self, message: &View<'_>, now: &Zoned, out: &mut Vec<u8>) -> Result<(), NotJson> {
+    pub(super) fn render_at(
+        &self,
+        message: &View<'_>,
+        now: &Zoned,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NotJson> {
         for part in &self.parts {
             match part {
                 Part::Literal(bytes) => out.extend_from_slice(bytes),
@@ -104,7 +109,10 @@ impl Padding {
 
     /// Text is padded with blanks only, and cut at the maximum width. Widths count characters.
     fn text(self, text: &str, out: &mut Vec<u8>) {
-        let end = self.maximum.and_then(|maximum| text.char_indices().nth(maximum)).map_or(text.len(), |(at, _)| at);
+        let end = self
+            .maximum
+            .and_then(|maximum| text.char_indices().nth(maximum))
+            .map_or(text.len(), |(at, _)| at);
         let text = &text[..end];
         Self { zeros: false, ..self }.bytes(text.as_bytes(), text.chars().count(), out);
     }

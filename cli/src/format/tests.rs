@@ -51,7 +51,10 @@ fn every_field_has_its_escape() {
 
 #[test]
 fn widths_flags_and_maxima() {
-    assert_eq!(text("%6t|%-6t|%06t|%3.3t|%.2t|%6.2t"), "  b\u{e4}/t|b\u{e4}/t  |  b\u{e4}/t|b\u{e4}/|b\u{e4}|    b\u{e4}");
+    assert_eq!(
+        text("%6t|%-6t|%06t|%3.3t|%.2t|%6.2t"),
+        "  b\u{e4}/t|b\u{e4}/t  |  b\u{e4}/t|b\u{e4}/|b\u{e4}|    b\u{e4}"
+    );
     assert_eq!(text("%5l|%-5l|%05l|%-05l|%1l"), "    3|3    |00003|3    |3");
     assert_eq!(text("%5p|%-5p|%05p|%2p"), "  abc|abc  |00abc|abc");
     assert_eq!(text("%8x|%08x|%-8x|"), "  616263|00616263|616263  |");
@@ -64,11 +67,18 @@ fn widths_flags_and_maxima() {
 fn json_is_one_object() {
     let none = PropertiesBuf::new();
     let head = "{\"tst\":\"2016-08-10T09:49:03.786368+0100\",\"topic\":\"b\u{e4}/t\",\"qos\":1,\"retain\":1";
-    let json = |format: &str, payload: &[u8]| String::from_utf8(rendered(format, payload, &none).unwrap()).unwrap();
-    assert_eq!(json("%j", b"a\"\n\x01"), format!("{head},\"payloadlen\":4,\"mid\":9,\"payload\":\"a\\\"\\n\\u0001\"}}"));
+    let json =
+        |format: &str, payload: &[u8]| String::from_utf8(rendered(format, payload, &none).unwrap()).unwrap();
+    assert_eq!(
+        json("%j", b"a\"\n\x01"),
+        format!("{head},\"payloadlen\":4,\"mid\":9,\"payload\":\"a\\\"\\n\\u0001\"}}")
+    );
     assert_eq!(json("%j", b""), format!("{head},\"payloadlen\":0,\"mid\":9,\"payload\":null}}"));
     assert_eq!(json("%j", b"\xffa"), format!("{head},\"payloadlen\":2,\"mid\":9,\"payload\":[255,97]}}"));
-    assert_eq!(json("%J", b"{ \"t\": 27.0 }"), format!("{head},\"payloadlen\":13,\"mid\":9,\"payload\":{{\"t\":27.0}}}}"));
+    assert_eq!(
+        json("%J", b"{ \"t\": 27.0 }"),
+        format!("{head},\"payloadlen\":13,\"mid\":9,\"payload\":{{\"t\":27.0}}}}")
+    );
     assert_eq!(rendered("%J", b"{", &none), Err(NotJson));
     assert_eq!(
         text("%j"),

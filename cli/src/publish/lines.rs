@@ -125,7 +125,10 @@ mod tests {
     #[test]
     fn lines_are_the_same_however_they_are_read() {
         for piece in 1..20 {
-            assert_eq!(lines(b"one\n\ntwo\r\n\xff\0\nlast", piece), [&b"one"[..], b"", b"two\r", b"\xff\0", b"last"]);
+            assert_eq!(
+                lines(b"one\n\ntwo\r\n\xff\0\nlast", piece),
+                [&b"one"[..], b"", b"two\r", b"\xff\0", b"last"]
+            );
             assert_eq!(lines(b"a\n\n", piece), [&b"a"[..], b""]);
             assert_eq!(lines(b"\n", piece), [b""]);
             assert!(lines(b"", piece).is_empty());

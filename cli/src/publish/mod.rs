@@ -5,11 +5,9 @@ mod payload;
 mod progress;
 mod sender;
 
-use std::time::Duration;
-
-use packetboat::{Client, TopicName};
+use packetboat::TopicName;
 use packetboat_core::wire::Place;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::arguments::Publish;
 use crate::connect::{Watch, connect};
@@ -19,9 +17,6 @@ use crate::signals::Stop;
 use payload::Payload;
 use sender::Sender;
 
-/// When the time is up, so much more is allowed for a goodbye.
-const GOODBYE: Duration = Duration::from_millis(500);
-
 pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
     let connection = &arguments.connection;
     let report = Report { debug: connection.debug, quiet: connection.quiet };
@@ -29,7 +24,7 @@ pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
     connection.properties.only(&[Place::Connect, Place::Publish, Place::Will])?;
     let topics = topics(&arguments)?;
     let payload = Payload::of(&arguments)?;
-    let mut stop = Stop::listen().map_err(|error| Failure::usage(format_args!("no signals: {error}")))?;
+    let mut stop = Stop::listen(report)?;
 
     let client = tokio::select! {
         client = connect(connection, &mut stop, report) => client?,
@@ -44,7 +39,8 @@ pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
     };
     sender.finish();
     let summary = sender.summary();
-    goodbye(&client, interruption.as_ref().is_ok_and(Option::is_some)).await;
+    // What is undelivered has been counted already.
+    let _ = client.disconnect().await;
     let lost = watch.finish().await.qos0;
     let interruption = interruption?;
     if let Some(failure) = summary.failure {
@@ -52,11 +48,13 @@ pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
     }
     if let Some(why) = interruption {
         let (delivered, open) = (summary.delivered, summary.open);
-        let text = format!("{why}: {delivered} messages delivered, {open} on the way that may have arrived or not");
+        let text =
+            format!("{why}: {delivered} messages delivered, {open} on the way that may have arrived or not");
         return Err(Failure::new(Exit::NotDelivered, text));
     }
     if lost > 0 {
-        let text = format!("{lost} messages of QoS 0 were lost with the connection; -q 1 would have saved them");
+        let text =
+            format!("{lost} messages of QoS 0 were lost with the connection; -q 1 would have saved them");
         return Err(Failure::new(Exit::NotDelivered, text));
     }
     report.debug(format_args!("{} messages delivered", summary.delivered));
@@ -73,13 +71,6 @@ fn topics(arguments: &Publish) -> Result<Vec<String>, Failure> {
         TopicName::new(topic).map_err(wrong)?;
     }
     Ok(topics)
-}
-
-/// What was accepted is finished first, for a while.
-async fn goodbye(client: &Client, in_a_hurry: bool) {
-    let disconnect = client.disconnect();
-    // What is undelivered then has been counted already.
-    let _ = if in_a_hurry { timeout(GOODBYE, disconnect).await.unwrap_or(Ok(())) } else { disconnect.await };
 }
 
 async fn reached(until: Option<Instant>) {

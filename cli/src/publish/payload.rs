@@ -25,7 +25,8 @@ impl Payload {
         let bytes = if let Some(message) = &arguments.message {
             options::bytes(message.clone())
         } else if let Some(path) = &arguments.file {
-            let wrong = |error| Failure::usage(format_args!("the file {} cannot be read: {error}", path.display()));
+            let wrong =
+                |error| Failure::usage(format_args!("the file {} cannot be read: {error}", path.display()));
             std::fs::read(path).map_err(wrong)?
         } else if arguments.stdin_file {
             let mut bytes = Vec::new();

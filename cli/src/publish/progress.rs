@@ -21,7 +21,9 @@ impl Progress {
             return Self::none();
         }
         let (bar, template) = match count {
-            Some(count) => (ProgressBar::new(count), "{bar:30} {human_pos} of {human_len} messages delivered, {per_sec}"),
+            Some(count) => {
+                (ProgressBar::new(count), "{bar:30} {human_pos} of {human_len} messages delivered, {per_sec}")
+            }
             None => (ProgressBar::new_spinner(), "{spinner} {human_pos} messages delivered, {per_sec}"),
         };
         // The templates above are right; if not, the standard one will do.

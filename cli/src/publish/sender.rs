@@ -12,7 +12,7 @@ use packetboat_core::wire::Place;
 use super::payload::{self, Payload};
 use super::progress::Progress;
 use crate::arguments::Publish;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::report::Report;
 
 /// Receipts kept; more than the client has on the way, so that nobody waits for the oldest without need.
@@ -94,7 +94,8 @@ impl<'a> Sender<'a> {
             },
         }
         self.settle_all().await;
-        Ok(())
+        // At QoS 0 the socket is as far as anybody can see.
+        self.client.flush().await.map_err(|error| Failure::new(Exit::NotDelivered, error))
     }
 
     /// Take the progress away.
@@ -106,7 +107,8 @@ impl<'a> Sender<'a> {
         let mut failure = self.first;
         if let Some(failure) = failure.as_mut().filter(|_| self.failed > 1) {
             let total = self.delivered + self.failed;
-            failure.message = format!("{} of {total} messages failed; the first: {}", self.failed, failure.message);
+            failure.message =
+                format!("{} of {total} messages failed; the first: {}", self.failed, failure.message);
         }
         Summary { delivered: self.delivered, open: self.receipts.len(), failure }
     }
@@ -118,15 +120,23 @@ impl<'a> Sender<'a> {
         for at in 0..self.topics.len() {
             let topic = &self.topics[at];
             let publish = client.publish(topic, payload).qos(self.qos).retain(self.retain);
-            let publish = if self.properties.is_empty() { publish } else { publish.properties(self.properties.clone()) };
+            let publish = if self.properties.is_empty() {
+                publish
+            } else {
+                publish.properties(self.properties.clone())
+            };
             let accepted = publish.enqueue().await;
-            self.report.debug(format_args!("message {number}: {} bytes to {}", payload.len(), self.topics[at]));
+            self.report.debug(format_args!(
+                "message {number}: {} bytes to {}",
+                payload.len(),
+                self.topics[at]
+            ));
             match accepted {
                 Ok(receipt) => self.receipts.push_back((number, receipt)),
                 Err(error) => self.record(number, Err(error)),
             }
         }
-        if self.receipts.len() % 64 == 0 {
+        if self.receipts.len().is_multiple_of(64) {
             poll_fn(|cx| Poll::Ready(self.settle_ready(cx))).await;
         }
         while self.receipts.len() > RECEIPTS {
@@ -166,7 +176,8 @@ impl<'a> Sender<'a> {
             Ok(published) => {
                 self.delivered += 1;
                 if published.possible_duplicate {
-                    let text = "the broker lost the session and the message was sent again: it may arrive twice";
+                    let text =
+                        "the broker lost the session and the message was sent again: it may arrive twice";
                     self.report.warn(format_args!("message {number}: {text}"));
                 }
                 self.report.debug(format_args!("message {number}: {}", published.reason));

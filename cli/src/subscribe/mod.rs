@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: Subscribe) -> Result<Exit, Failure> {
     let report = Report { debug: connection.debug, quiet: connection.quiet };
     connection.properties.only(&[Place::Connect, Place::Will])?;
     let filters = Filters::of(&arguments)?;
-    let mut stop = Stop::listen().map_err(|error| Failure::usage(format_args!("no signals: {error}")))?;
+    let mut stop = Stop::listen(report)?;
     let client = connect(connection, &mut stop, report).await?;
     let until = arguments.timeout.map(|limit| Instant::now() + limit);
 
@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: Subscribe) -> Result<Exit, Failure> {
         }
     };
     let (taken, remover) = (reader.taken, reader.remover.take());
-    let removed = match remover {
+    let removals = match remover {
         Some(remover) => remover.finish().await,
         None => Ok(()),
     };
@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: Subscribe) -> Result<Exit, Failure> {
             report.warn(format_args!("the time is up after {taken} messages"));
             Ok(Exit::TimedOut)
         }
-        exit => removed.map(|()| exit),
+        exit => removals.map(|()| exit),
     }
 }
 
@@ -86,7 +86,8 @@ impl Filters {
 
 fn parsed(option: &str, texts: &[String]) -> Result<Vec<TopicFilter>, Failure> {
     let parse = |text: &String| {
-        let wrong = |error| Failure::usage(format_args!("the topic filter {text:?} of {option} is wrong: {error}"));
+        let wrong =
+            |error| Failure::usage(format_args!("the topic filter {text:?} of {option} is wrong: {error}"));
         TopicFilter::new(text.as_str()).map_err(wrong)
     };
     texts.iter().map(parse).collect()
@@ -105,7 +106,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn run(&mut self, client: &Client, mut messages: Subscriber) -> Result<Exit, Failure> {
         self.subscribe(client).await?;
-        if self.arguments.exit_after_subscribe {
+        if self.arguments.exit_when_acknowledged {
             return Ok(Exit::Success);
         }
         let mut output = Output::new(self.arguments, self.report);
@@ -150,20 +151,35 @@ impl Reader<'_> {
             if arguments.retain_as_published {
                 subscription = subscription.retain_as_published(true);
             }
-            // Only 5.0 can be told to keep them.
             let unwanted = arguments.no_retained && !arguments.remove_retained;
-            if unwanted && !arguments.connection.protocol_version.is_old() {
+            if unwanted && self.may_choose_retained() {
                 subscription = subscription.retain_handling(RetainHandling::DoNotSend);
             }
-            let granted = subscription.to_messages().await.map_err(|error| of_filter(filter, error.into()))?;
+            let granted =
+                subscription.to_messages().await.map_err(|error| of_filter(filter, error.into()))?;
             self.report.debug(format_args!("subscribed to {filter} at QoS {}", granted as u8));
         }
         for filter in &self.filters.unsubscribe {
+            // The client takes back what it knows it has asked for, and a session of an earlier run it does not know.
+            let known = client.subscription(filter.as_str()).qos(arguments.qos);
+            let known = if self.may_choose_retained() {
+                known.retain_handling(RetainHandling::DoNotSend)
+            } else {
+                known
+            };
+            if !self.filters.subscribe.contains(filter) {
+                known.to_messages().await.map_err(|error| of_filter(filter, error.into()))?;
+            }
             client.unsubscribe(filter.as_str()).await.map_err(|error| of_filter(filter, error.into()))?;
             self.report.debug(format_args!("unsubscribed from {filter}"));
         }
         self.report.debug("ready");
         Ok(())
+    }
+
+    /// Only 5.0 can be told to keep retained messages to itself.
+    fn may_choose_retained(&self) -> bool {
+        !self.arguments.connection.protocol_version.is_old()
     }
 
     /// No more than may be taken: asking for the next acknowledges a batch as a whole.
@@ -204,7 +220,12 @@ impl Reader<'_> {
     }
 
     /// Disconnect before the stream is dropped, which would acknowledge what was not written.
-    async fn leave(&self, client: &Client, messages: Subscriber, end: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    async fn leave(
+        &self,
+        client: &Client,
+        messages: Subscriber,
+        end: Result<Exit, Failure>,
+    ) -> Result<Exit, Failure> {
         let _ = client.disconnect().await;
         drop(messages);
         end

@@ -30,7 +30,8 @@ impl Remover {
     /// Wait until the broker has confirmed all removals.
     pub(super) async fn finish(self) -> Result<(), Failure> {
         drop(self.topics);
-        let late = || Failure::new(Exit::NotDelivered, "the broker did not confirm that retained messages are gone");
+        let late =
+            || Failure::new(Exit::NotDelivered, "the broker did not confirm that retained messages are gone");
         match timeout(REMOVALS, self.work).await {
             Ok(Ok(result)) => result,
             _ => Err(late()),
