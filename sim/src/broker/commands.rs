@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use packetboat_core::time::Instant;
-use packetboat_core::wire::Reason;
+use packetboat_core::wire::{QoS, Reason};
 
 use super::session::InboundState;
 use super::{Accepted, Broker, Config, ConnectionId, Faults, Message, Stats, Violation};
@@ -45,6 +45,12 @@ impl Broker {
         self.sessions.contains_key(client)
     }
 
+    /// The number of a client's session: another one is another session, whatever its client was told.
+    #[must_use]
+    pub fn session_number(&self, client: &str) -> Option<u64> {
+        self.sessions.get(client).map(|session| session.number)
+    }
+
     /// The connection of a client, if it is connected.
     #[must_use]
     pub fn connection(&self, client: &str) -> Option<ConnectionId> {
@@ -56,6 +62,17 @@ impl Broker {
     pub fn subscriptions(&self, client: &str) -> Vec<&str> {
         let session = self.sessions.get(client);
         session.map_or(Vec::new(), |session| session.subscriptions.keys().map(AsRef::as_ref).collect())
+    }
+
+    /// The QoS at which a client would get a message on this topic: the highest granted among the subscriptions that
+    /// match, shared ones apart. `None`: it would get none.
+    #[must_use]
+    pub fn granted(&self, client: &str, topic: &str) -> Option<QoS> {
+        let subscriptions = &self.sessions.get(client)?.subscriptions;
+        let matching = subscriptions.iter().filter(|(filter, _)| {
+            filter.share_name().is_none() && packetboat_core::topic::matches(filter.filter(), topic)
+        });
+        matching.map(|(_, subscription)| subscription.options.qos).max()
     }
 
     /// Messages for a client that it has not acknowledged to the end, queued ones included.
@@ -73,7 +90,7 @@ impl Broker {
         self.sessions.get(client).map_or(0, open)
     }
 
-    /// The settings. Limits that were announced to connected clients are judged by their new value.
+    /// The settings. Limits that were announced to connected clients hold for them until they connect again.
     pub fn config_mut(&mut self) -> &mut Config {
         &mut self.desk.config
     }
@@ -123,6 +140,14 @@ impl Broker {
     pub fn forget(&mut self, client: &str, now: Instant) {
         self.cut_off(client, now);
         self.sessions.remove(client);
+    }
+
+    /// The process of a client died and will come back with what its store held: which messages of QoS 1 it had sent
+    /// it cannot know, nor under which identifiers, and they are not expected to be sent again as such.
+    pub fn excuse_crash(&mut self, client: &str) {
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.excused = true;
+        }
     }
 
     /// Crash and start again: all connections are cut; sessions and retained messages are kept, or lost as well.

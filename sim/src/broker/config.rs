@@ -94,6 +94,8 @@ pub struct Config {
     pub blame_silence: bool,
     /// Keep every message taken, for [`Broker::accepted`](super::Broker::accepted). It is never thrown away.
     pub keep_log: bool,
+    /// Show every packet on standard error.
+    pub trace: bool,
 }
 
 impl Default for Config {
@@ -128,11 +130,38 @@ impl Default for Config {
             on_violation: OnViolation::default(),
             blame_silence: false,
             keep_log: false,
+            trace: false,
         }
     }
 }
 
+/// What a client was told at CONNACK and is judged by until its connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announced {
+    pub(super) receive_maximum: u16,
+    pub(super) maximum_packet_size: u32,
+    pub(super) maximum_qos: QoS,
+    pub(super) retain_available: bool,
+    pub(super) wildcards_available: bool,
+    pub(super) subscription_identifiers_available: bool,
+    pub(super) shared_available: bool,
+    pub(super) topic_alias_maximum: u16,
+}
+
 impl Config {
+    pub(super) fn announced(&self) -> Announced {
+        Announced {
+            receive_maximum: self.receive_maximum,
+            maximum_packet_size: self.maximum_packet_size,
+            maximum_qos: self.maximum_qos,
+            retain_available: self.retain_available,
+            wildcards_available: self.wildcards_available,
+            subscription_identifiers_available: self.subscription_identifiers_available,
+            shared_available: self.shared_available,
+            topic_alias_maximum: self.topic_alias_maximum,
+        }
+    }
+
     pub(super) fn is_denied(&self, topic: &str) -> bool {
         self.denied.iter().any(|filter| packetboat_core::topic::matches(filter.as_str(), topic))
     }

@@ -54,7 +54,7 @@ impl Broker {
             self.end_session(&client, now);
         }
         let present = self.sessions.contains_key(&client);
-        let session = self.sessions.entry(client.clone()).or_insert_with(|| Session::new(&client));
+        let session = self.sessions.entry(client.clone()).or_insert_with(|| Session::new(&client, id.0));
         session.connection = Some(id);
         session.expires = None;
         // A will that waits is not sent if the client is back in time [MQTT-3.1.3-9].
@@ -70,6 +70,10 @@ impl Broker {
         connection.watch.resumed = present;
         connection.watch.resending = present;
         connection.watch.lossy |= session.lossy;
+        connection.watch.excused = std::mem::take(&mut session.excused);
+        if connection.watch.excused {
+            session.inbound.retain(|_, entry| entry.qos == QoS::ExactlyOnce);
+        }
         let unanswered = session.inbound.iter().filter(|(_, entry)| entry.state == InboundState::Taken);
         connection.watch.to_resend = unanswered.map(|(id, _)| *id).collect();
         self.greet(id, connect, present, now);
@@ -189,6 +193,7 @@ impl Connection {
     /// What CONNECT says of this connection.
     fn adopt(&mut self, connect: &Connect<'_>, config: &Config) {
         let properties = connect.properties;
+        self.limits = config.announced();
         let server_keep_alive = config.server_keep_alive.filter(|_| connect.version.has_properties());
         self.keep_alive = Duration::from_secs(server_keep_alive.unwrap_or(connect.keep_alive).into());
         self.expires_at_once = properties.session_expiry_interval().unwrap_or(0) == 0;

@@ -9,6 +9,7 @@ use packetboat_core::wire::{
 };
 
 use super::books::Party;
+use super::config::Announced;
 use super::rules::Rule;
 use super::{ConnectionId, Desk, Direction, Message};
 
@@ -63,6 +64,8 @@ pub(super) struct Connection {
     /// CONNECT had a session expiry interval of zero, or none.
     pub(super) expires_at_once: bool,
     pub(super) method: Option<String>,
+    /// What the client was told it may do.
+    pub(super) limits: Announced,
     pub(super) receive_maximum: usize,
     pub(super) maximum_packet_size: usize,
     pub(super) topic_alias_maximum: u16,
@@ -78,6 +81,8 @@ pub(super) struct Connection {
 pub(super) struct Watch {
     /// The session was there: messages may be sent again.
     pub(super) resumed: bool,
+    /// The process before this one died: the order of what it had under way may be lost.
+    pub(super) excused: bool,
     /// Packets were dropped on order: their order proves nothing any more.
     pub(super) lossy: bool,
     /// PUBLISH packets of the client not yet answered to the end on this connection.
@@ -90,7 +95,7 @@ pub(super) struct Watch {
     pub(super) received: VecDeque<u16>,
     /// Original place of the last PUBLISH the client sent again.
     pub(super) last_resent: u64,
-    /// A PUBLISH above QoS 0 came that was not sent before, as far as we know.
+    /// A PUBLISH above QoS 0 came without DUP.
     pub(super) new_seen: bool,
     /// Place of the last PUBREL whose PUBREC belonged to an earlier connection.
     pub(super) last_old_release: u64,
@@ -106,7 +111,7 @@ pub(super) struct Watch {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, serial: u64, now: Instant) -> Self {
+    pub(super) fn new(id: ConnectionId, serial: u64, limits: Announced, now: Instant) -> Self {
         Self {
             id,
             serial,
@@ -123,6 +128,7 @@ impl Connection {
             keep_alive: Duration::ZERO,
             expires_at_once: true,
             method: None,
+            limits,
             receive_maximum: usize::from(u16::MAX),
             maximum_packet_size: usize::MAX,
             topic_alias_maximum: 0,
@@ -138,6 +144,9 @@ impl Connection {
             return false;
         }
         let kind = packet.packet_type();
+        if desk.config.trace {
+            eprintln!("         {:?} -> {packet:?}", self.id);
+        }
         if desk.faults.drops(Direction::ToClient, kind, &self.client) {
             self.watch.lossy = true;
             return false;

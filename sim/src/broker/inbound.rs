@@ -86,9 +86,9 @@ impl Client<'_> {
     }
 
     fn check_limits(&mut self, publish: &Publish<'_>) {
-        let config = &self.desk.config;
+        let limits = self.connection.limits;
         let v5 = self.connection.version.has_properties();
-        let (maximum_qos, retain) = (config.maximum_qos, config.retain_available);
+        let (maximum_qos, retain) = (limits.maximum_qos, limits.retain_available);
         if publish.qos > maximum_qos && v5 {
             self.breach(&rules::MAXIMUM_QOS, format!("{:?}, allowed is {maximum_qos:?}", publish.qos));
         }
@@ -103,7 +103,7 @@ impl Client<'_> {
     /// The topic, through its alias if it has one.
     fn topic(&mut self, publish: &Publish<'_>) -> Option<String> {
         let Some(alias) = publish.properties.topic_alias() else { return Some(publish.topic.to_owned()) };
-        let maximum = self.desk.config.topic_alias_maximum;
+        let maximum = self.connection.limits.topic_alias_maximum;
         if alias > maximum {
             self.breach(&rules::ALIAS_MAXIMUM, format!("alias {alias}, allowed are {maximum}"));
             return None;
@@ -144,7 +144,8 @@ impl Client<'_> {
         self.session.inbound.insert(id, entry);
         self.connection.watch.unanswered.insert(id);
         self.connection.watch.to_resend.remove(&id);
-        let (count, maximum) = (self.connection.watch.unanswered.len(), self.desk.config.receive_maximum);
+        let (count, maximum) =
+            (self.connection.watch.unanswered.len(), self.connection.limits.receive_maximum);
         if self.connection.version.has_properties() && count > usize::from(maximum) {
             self.breach(&rules::RECEIVE_MAXIMUM, format!("{count} unacknowledged, allowed are {maximum}"));
         }
@@ -172,8 +173,8 @@ impl Client<'_> {
         }
         if !publish.dup {
             self.check_nothing_left(id);
+            self.connection.watch.new_seen = true;
         }
-        self.connection.watch.new_seen = true;
     }
 
     /// A new message: everything of an earlier connection must have been sent again before it.
@@ -286,7 +287,7 @@ impl Client<'_> {
             let watch = &mut self.connection.watch;
             let late = order < watch.last_old_release;
             watch.last_old_release = order;
-            if late && !watch.lossy {
+            if late && !watch.lossy && !watch.excused {
                 self.breach(&rules::RELEASE_ORDER, format!("PUBREL {id} comes too late"));
             }
             return;

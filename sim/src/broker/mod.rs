@@ -143,7 +143,8 @@ impl Broker {
     pub fn handle_open(&mut self, id: ConnectionId, now: Instant) {
         self.serial += 1;
         self.desk.books.stats.connections += 1;
-        self.connections.insert(id, Connection::new(id, self.serial, now));
+        let limits = self.desk.config.announced();
+        self.connections.insert(id, Connection::new(id, self.serial, limits, now));
     }
 
     /// Bytes came in: any number, cut anywhere.
@@ -237,7 +238,7 @@ impl Broker {
                 connection.end();
                 return bytes.len();
             }
-            let maximum = usize::try_from(self.desk.config.maximum_packet_size).unwrap_or(usize::MAX);
+            let maximum = usize::try_from(connection.limits.maximum_packet_size).unwrap_or(usize::MAX);
             match decode(connection.version, rest, maximum) {
                 Ok(Decoded::Packet { packet, size }) => {
                     let first = connection.phase == Phase::Fresh;

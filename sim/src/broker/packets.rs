@@ -26,6 +26,9 @@ impl Broker {
         let kind = packet.packet_type();
         self.desk.books.stats.count_in(kind, size);
         let dropped = self.is_dropped(id, packet);
+        if self.desk.config.trace {
+            eprintln!("{:>8} {id:?} <- {packet:?}{}", now.0, if dropped { " dropped" } else { "" });
+        }
         if !dropped {
             self.handle_in_phase(id, packet, now);
         }
@@ -181,6 +184,8 @@ impl Broker {
         if connection.send(&Packet::Connack(connack), &mut self.desk) && connection.phase == Phase::Connecting
         {
             connection.phase = Phase::Online;
+            // Before CONNACK the client has nothing it may send.
+            connection.heard = now;
         }
         if let Some(mut client) = self.client(id, now) {
             client.pump();

@@ -14,6 +14,8 @@ use super::{ConnectionId, Message};
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client: String,
+    /// The connection that began it.
+    pub(super) number: u64,
     pub(super) connection: Option<ConnectionId>,
     /// How long it outlives its connection; `None`: for ever.
     pub(super) expiry: Option<Duration>,
@@ -29,6 +31,8 @@ pub(super) struct Session {
     pub(super) queue: VecDeque<Delivery>,
     /// Packets were dropped on order at some time: order and gaps prove nothing any more.
     pub(super) lossy: bool,
+    /// The client's process died since it last connected.
+    pub(super) excused: bool,
     last_id: u16,
 }
 
@@ -95,9 +99,10 @@ pub(super) struct Share {
 }
 
 impl Session {
-    pub(super) fn new(client: &str) -> Self {
+    pub(super) fn new(client: &str, number: u64) -> Self {
         Self {
             client: client.to_owned(),
+            number,
             connection: None,
             expiry: Some(Duration::ZERO),
             expires: None,
@@ -108,6 +113,7 @@ impl Session {
             inflight: VecDeque::new(),
             queue: VecDeque::new(),
             lossy: false,
+            excused: false,
             last_id: 0,
         }
     }

@@ -16,7 +16,7 @@ impl Broker {
         let Some(mut client) = self.client(id, now) else { return };
         client.check_request("SUBSCRIBE", subscribe.id);
         let identifier = subscribe.properties.subscription_identifiers().next();
-        if identifier.is_some() && !client.desk.config.subscription_identifiers_available {
+        if identifier.is_some() && !client.connection.limits.subscription_identifiers_available {
             client.breach(&rules::SUBSCRIPTION_IDENTIFIERS, format!("{identifier:?}"));
         }
         let mut reasons = Vec::new();
@@ -71,18 +71,24 @@ impl Client<'_> {
     ) -> (Reason, Wanted) {
         // The wire has judged the filter already.
         let Ok(filter) = TopicFilter::new(text) else { return (Reason::TOPIC_FILTER_INVALID, None) };
-        let config = &self.desk.config;
-        let (wildcards, shared) = (config.wildcards_available, config.shared_available);
-        let granted = options.qos.min(config.maximum_qos);
-        if config.is_denied(filter.filter()) {
+        let limits = self.connection.limits;
+        let (wildcards, shared) = (limits.wildcards_available, limits.shared_available);
+        let granted = options.qos.min(limits.maximum_qos);
+        if self.desk.config.is_denied(filter.filter()) {
             return (Reason::NOT_AUTHORIZED, None);
         }
+        // Older versions cannot be told beforehand: a refusal is all they get [MQTT-3.8.3-2 of 3.1.1].
+        let told = self.connection.version.has_properties();
         if !wildcards && filter.filter().contains(['+', '#']) {
-            self.breach(&rules::WILDCARDS, format!("{text:?}"));
+            if told {
+                self.breach(&rules::WILDCARDS, format!("{text:?}"));
+            }
             return (Reason::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED, None);
         }
         if !shared && filter.share_name().is_some() {
-            self.breach(&rules::SHARED, format!("{text:?}"));
+            if told {
+                self.breach(&rules::SHARED, format!("{text:?}"));
+            }
             return (Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, None);
         }
         let subscription = Subscription { options: SubscribeOptions { qos: granted, ..options }, identifier };
