@@ -1,0 +1,350 @@
+//! Random worlds: a client, the strict broker and a bad link, living through some dozens of random events.
+//!
+//! Every world follows from its seed. It ends by healing the link and running until nothing moves; then it is held
+//! to what the client promises: everything accepted arrived, exactly once where that was promised, in order, was
+//! reported once, and left nothing behind. [`run`] plays one.
+
+mod arrivals;
+mod events;
+mod filters;
+mod messages;
+mod plan;
+mod settle;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use packetboat_core::session::SessionMode;
+use packetboat_core::wire::{Reason, Version};
+
+use crate::broker::{self, Direction, Refusal};
+use crate::link::Loss;
+use crate::pair::{CLIENT, Pair};
+
+use arrivals::Arrivals;
+use filters::Filters;
+use messages::Messages;
+use plan::{Dice, Plan};
+
+/// What a world was like that kept all promises.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Messages accepted from the application.
+    pub accepted: usize,
+    /// Messages published by the broker for the client.
+    pub published: usize,
+    /// Connections.
+    pub connections: usize,
+    /// Times the client's process died.
+    pub crashes: usize,
+    /// Times the broker lost the session.
+    pub losses: usize,
+}
+
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.published += other.published;
+        self.connections += other.connections;
+        self.crashes += other.crashes;
+        self.losses += other.losses;
+    }
+}
+
+/// A promise that was not kept.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The world.
+    pub seed: u64,
+    /// Its version.
+    pub version: Version,
+    /// What went wrong.
+    pub what: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seed, version, what } = self;
+        write!(f, "world {seed} of {version:?}: {what}\n")?;
+        write!(f, "replay: PACKETBOAT_SEED={seed} cargo test -p packetboat-sim --test worlds -- --nocapture")
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Live through the world of this seed.
+pub fn run(version: Version, seed: u64) -> Result<Summary, Failure> {
+    run_telling(version, seed, false)
+}
+
+/// The same, telling every step on standard error.
+pub fn run_telling(version: Version, seed: u64, tell: bool) -> Result<Summary, Failure> {
+    let life = || {
+        let mut world = World::new(version, seed, tell);
+        world.live()?;
+        world.settle()?;
+        Ok(world.summary())
+    };
+    let result = catch_unwind(AssertUnwindSafe(life)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(format!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?")))
+    });
+    result.map_err(|what| Failure { seed, version, what })
+}
+
+/// A world while it lives.
+struct World {
+    pair: Pair,
+    plan: Plan,
+    dice: Dice,
+    messages: Messages,
+    arrivals: Arrivals,
+    filters: Filters,
+    tags: u64,
+    crashes: usize,
+    losses: usize,
+    connections: usize,
+    /// The broker's session as of the last CONNACK.
+    session: Option<u64>,
+    /// The broker began a new session and its CONNACK was lost: the next one says "session present", and means a
+    /// session that the client has never heard of. No client can know, so nothing can be promised any more.
+    betrayed: bool,
+    tell: bool,
+}
+
+type Promise = Result<(), String>;
+
+impl World {
+    fn new(version: Version, seed: u64, tell: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let plan = Plan::draw(version, &mut dice);
+        let broker = broker::Config { trace: tell, ..plan.broker.clone() };
+        let mut pair = Pair::with_options(plan.options.clone(), plan.config.clone(), broker, dice.seed());
+        pair.client.commit_eagerly = !plan.late_store;
+        if tell {
+            eprintln!("{plan:#?}");
+        }
+        Self {
+            pair,
+            plan,
+            dice,
+            messages: Messages::default(),
+            arrivals: Arrivals::default(),
+            filters: Filters::default(),
+            tags: 0,
+            crashes: 0,
+            losses: 0,
+            connections: 0,
+            session: None,
+            betrayed: false,
+            tell,
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            accepted: self.messages.accepted(),
+            published: self.arrivals.published(),
+            connections: self.connections,
+            crashes: self.crashes,
+            losses: self.losses,
+        }
+    }
+
+    fn tell(&self, what: impl FnOnce() -> String) {
+        if self.tell {
+            eprintln!("{:>8} {}", self.pair.now.0, what());
+        }
+    }
+
+    fn next_tag(&mut self) -> u64 {
+        self.tags += 1;
+        self.tags
+    }
+
+    /// The random part.
+    fn live(&mut self) -> Promise {
+        for _ in 0..self.plan.steps {
+            self.step();
+            self.proceed();
+            self.notice()?;
+            if self.betrayed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One random event.
+    fn step(&mut self) {
+        match self.dice.index(100) {
+            0..=37 => self.publish(),
+            38..=49 => self.publish_from_broker(),
+            50..=64 => self.release_one(),
+            65..=68 => self.subscribe_or_unsubscribe(),
+            69..=71 => self.cancel_one(),
+            72..=80 => self.pass_some_time(),
+            81..=86 => self.disturb_link(),
+            87..=91 => self.disturb_broker(),
+            92..=94 if self.plan.config.durable => self.crash(),
+            92..=94 => self.cut(),
+            95..=96 => self.leave(),
+            97 => self.pair.client.session.ping(self.pair.now),
+            _ => self.commit_some(),
+        }
+        if !self.pair.is_connected() && self.dice.percent(50) {
+            self.dial();
+        }
+    }
+
+    /// Let everything happen that can, or only some of it, or nothing yet.
+    fn proceed(&mut self) {
+        match self.dice.index(10) {
+            0..=6 => self.pair.drive(),
+            7..=8 => {
+                for _ in 0..self.dice.between(1, 4) {
+                    self.pair.turn();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn dial(&mut self) {
+        if self.plan.fickle && self.dice.percent(50) {
+            let receive_maximum = self.dice.between(1, 4);
+            let maximum_packet_size = self.dice.pick(&[80, 120, 1 << 20]);
+            let config = self.pair.broker.config_mut();
+            config.receive_maximum = u16::try_from(receive_maximum).unwrap_or(1);
+            config.maximum_packet_size = maximum_packet_size;
+        }
+        self.pair.conditions = plan::conditions(self.plan.calm, &mut self.dice);
+        self.connections += 1;
+        self.tell(|| "dial".to_owned());
+        self.pair.dial();
+    }
+
+    fn pass_some_time(&mut self) {
+        let milliseconds = match self.dice.index(10) {
+            0..=6 => self.dice.between(1, 300),
+            7..=8 => self.dice.between(300, 6_000),
+            _ => self.dice.between(6_000, 70_000),
+        };
+        self.tell(|| format!("{milliseconds} ms pass"));
+        self.pair.pass(Duration::from_millis(milliseconds as u64));
+    }
+
+    fn disturb_link(&mut self) {
+        if self.plan.calm || self.dice.percent(60) {
+            return self.cut();
+        }
+        let direction = self.dice.pick(&[Direction::ToBroker, Direction::ToClient]);
+        let (stalled, bytes, cut) = (self.dice.percent(50), self.dice.index(60), self.dice.percent(50));
+        let conditions = plan::conditions(false, &mut self.dice);
+        let Some(link) = self.pair.link() else { return };
+        if cut {
+            link.cut_after(direction, bytes);
+        } else {
+            link.stall(direction, stalled);
+            link.set_conditions(conditions);
+        }
+        self.tell(|| format!("{direction:?}: cut after {bytes} ({cut}) or stalled ({stalled})"));
+    }
+
+    fn cut(&mut self) {
+        let loss = Loss { to_broker: self.dice.percent(50), to_client: self.dice.percent(50) };
+        if self.dice.percent(50) {
+            // In the middle of what the client has to say.
+            let (direction, bytes) =
+                (self.dice.pick(&[Direction::ToBroker, Direction::ToClient]), self.dice.index(40));
+            if let Some(link) = self.pair.link() {
+                link.cut_after(direction, bytes);
+                self.tell(|| format!("cut after {bytes} bytes {direction:?}"));
+            }
+        } else if let Some(link) = self.pair.link() {
+            link.cut(loss);
+            self.tell(|| format!("cut, {loss:?}"));
+        }
+    }
+
+    fn disturb_broker(&mut self) {
+        let now = self.pair.now;
+        match self.dice.index(10) {
+            0..=2 => {
+                let reason = self.dice.pick(&[Reason::SERVER_SHUTTING_DOWN, Reason::ADMINISTRATIVE_ACTION]);
+                self.tell(|| format!("the broker says {reason}"));
+                self.pair.broker.disconnect(CLIENT, reason, now);
+            }
+            3..=5 => {
+                let refusal = self.dice.pick(&[
+                    Refusal::Code(Reason::SERVER_BUSY),
+                    Refusal::Close,
+                    Refusal::OldShape(3),
+                ]);
+                self.tell(|| format!("the next connect will meet {refusal:?}"));
+                self.pair.broker.faults().refuse(1, refusal);
+            }
+            6..=7 => {
+                self.tell(|| "the broker forgets the session".to_owned());
+                self.pair.broker.forget(CLIENT, now);
+                self.session_lost();
+            }
+            _ => {
+                self.tell(|| "the broker cuts".to_owned());
+                self.pair.broker.cut_off(CLIENT, now);
+            }
+        }
+    }
+
+    /// CONNACK arrived.
+    fn connected(&mut self, session_present: bool) {
+        let before = std::mem::replace(&mut self.session, self.pair.broker.session_number(CLIENT));
+        if session_present {
+            self.betrayed |= before.is_some() && before != self.session;
+        } else if before.is_some() {
+            self.session_lost();
+        }
+    }
+
+    /// The broker has no session any more, or has a new one.
+    fn session_lost(&mut self) {
+        self.losses += 1;
+        self.arrivals.session_lost();
+    }
+
+    fn crash(&mut self) {
+        if self.pair.client.store.is_none() {
+            return;
+        }
+        self.tell(|| "the process dies".to_owned());
+        self.crashes += 1;
+        self.pair.crash();
+        let committed = self.pair.client.store.as_ref().map_or(&[][..], |store| store.committed());
+        self.messages.crashed(committed);
+        self.arrivals.crashed();
+        self.filters.crashed();
+    }
+
+    fn leave(&mut self) {
+        self.tell(|| "leave".to_owned());
+        self.pair.client.session.leave(Reason::NORMAL_DISCONNECTION);
+    }
+
+    fn commit_some(&mut self) {
+        let count = self.dice.between(1, 5);
+        self.pair.client.keep();
+        let committed = self.pair.client.commit(count);
+        self.tell(|| format!("the store commits {count}: {committed}"));
+    }
+
+    /// A clean session ends with its connection.
+    fn is_clean(&self) -> bool {
+        let v5 = self.plan.options.version.has_properties();
+        match self.plan.options.session {
+            SessionMode::Clean => true,
+            SessionMode::UntilDisconnect => !v5,
+            SessionMode::Persistent { .. } => false,
+        }
+    }
+}
