@@ -9,7 +9,8 @@ use super::keepalive::KeepAlive;
 use super::limits::{Limits, PUBLISH_OVERHEAD};
 use super::output::Output;
 use crate::wire::{
-    Ack, AckKind, Packet, PropertiesBuf, Publish, Reason, Version, encode, encode_publish_head,
+    Ack, AckKind, Packet, PropertiesBuf, Publish, Reason, Version, encode, encode_publish,
+    encode_publish_head,
 };
 
 /// Shared payloads above this size are spliced into the output instead of being copied.
@@ -132,7 +133,7 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
                 self.output.splices.push((self.output.bytes.len(), handle.clone()));
                 self.position += payload as u64;
             }
-            _ => encode(self.version, &Packet::Publish(publish), &mut self.output.bytes),
+            _ => encode_publish(self.version, &publish, &mut self.output.bytes),
         }
         self.position += (self.output.bytes.len() - before) as u64;
     }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::writer::{Count, Fill, Sink, variable_len};
+use super::writer::{Count, Fill, Sink, low_seven, variable_len};
 use super::{Full, Packet, Publish, Version};
 
 /// Append a packet to `out`.
@@ -12,13 +12,7 @@ use super::{Full, Packet, Publish, Version};
 #[inline]
 pub fn encode(version: Version, packet: &Packet<'_>, out: &mut Vec<u8>) {
     match packet {
-        Packet::Publish(publish) => {
-            let remaining = publish.head_len(version) + publish.payload.len();
-            out.reserve(1 + variable_len(remaining) + remaining);
-            out.header(publish.first_byte(), remaining);
-            publish.write_head(version, out);
-            out.put(publish.payload);
-        }
+        Packet::Publish(publish) => encode_publish(version, publish, out),
         Packet::Ack(ack) if ack.is_plain(version) => out.put(&ack.plain_bytes()),
         packet => {
             let remaining = remaining_length(version, packet);
@@ -51,11 +45,40 @@ pub fn encoded_len(version: Version, packet: &Packet<'_>) -> usize {
 /// ignored.
 #[inline]
 pub fn encode_publish_head(version: Version, publish: &Publish<'_>, payload_len: usize, out: &mut Vec<u8>) {
+    put_head(version, publish, payload_len, 0, out);
+}
+
+/// Append a PUBLISH: [`encode`] for who has one and would have to copy it into a packet.
+#[inline]
+pub(crate) fn encode_publish(version: Version, publish: &Publish<'_>, out: &mut Vec<u8>) {
+    let payload = publish.payload;
+    put_head(version, publish, payload.len(), payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// All but the payload, with `room` for more behind it. What comes before the topic is put together first, since
+/// copying a part costs more than the part.
+#[inline]
+fn put_head(version: Version, publish: &Publish<'_>, payload_len: usize, room: usize, out: &mut Vec<u8>) {
+    let topic = publish.topic_bytes();
     let head = publish.head_len(version);
-    let remaining = head + payload_len;
-    out.reserve(1 + variable_len(remaining) + head);
-    out.header(publish.first_byte(), remaining);
-    publish.write_head(version, out);
+    let mut front = [publish.first_byte(), 0, 0, 0, 0, 0, 0];
+    let (mut used, mut rest) = (1, head + payload_len);
+    while rest > 0x7f && used < 4 {
+        front[used] = low_seven(rest) | 0x80;
+        rest >>= 7;
+        used += 1;
+    }
+    front[used] = low_seven(rest);
+    let [low, high, ..] = topic.len().to_le_bytes();
+    (front[used + 1], front[used + 2]) = (high, low);
+    out.reserve(front.len() + head + room);
+    // A copy of known length, of which the end is taken back, is cheaper than one of unknown length.
+    let end = out.len() + used + 3;
+    out.extend_from_slice(&front);
+    out.truncate(end);
+    out.extend_from_slice(topic);
+    publish.write_tail(version, out);
 }
 
 #[inline]
