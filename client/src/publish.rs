@@ -63,6 +63,7 @@ enum Stage {
 }
 
 impl<'a> Publish<'a> {
+    #[inline]
     pub(crate) fn new(shared: &'a Arc<Shared>, topic: &'a str, body: Body<'a>) -> Self {
         Self {
             shared,

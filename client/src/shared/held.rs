@@ -8,9 +8,17 @@ use bytes::Bytes;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Held(pub(crate) Bytes);
 
+/// Whether this thread holds a client's lock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Lock {
+    Free,
+    Held,
+    /// And payloads wait in the list.
+    HeldWithRetired,
+}
+
 thread_local! {
-    /// This thread holds a client's lock.
-    static LOCKED: Cell<bool> = const { Cell::new(false) };
+    static LOCK: Cell<Lock> = const { Cell::new(Lock::Free) };
     static RETIRED: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -23,7 +31,8 @@ impl AsRef<[u8]> for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // A thread that is ending has no list any more, and holds no lock.
-        if LOCKED.try_with(Cell::get).unwrap_or(false) {
+        if LOCK.get() != Lock::Free {
+            LOCK.set(Lock::HeldWithRetired);
             let payload = std::mem::take(&mut self.0);
             let _ = RETIRED.try_with(|retired| retired.borrow_mut().push(payload));
         }
@@ -32,16 +41,18 @@ impl Drop for Held {
 
 #[inline]
 pub(super) fn locked() {
-    let _ = LOCKED.try_with(|locked| locked.set(true));
+    LOCK.set(Lock::Held);
 }
 
 /// To be called when the lock is released: drops what waited for that.
 #[inline]
 pub(super) fn unlocked() {
-    let _ = LOCKED.try_with(|locked| locked.set(false));
-    let retired = RETIRED.try_with(|retired| {
-        let mut retired = retired.borrow_mut();
-        if retired.is_empty() { Vec::new() } else { std::mem::take(&mut *retired) }
-    });
-    drop(retired);
+    if LOCK.replace(Lock::Free) == Lock::HeldWithRetired {
+        drop_retired();
+    }
+}
+
+#[cold]
+fn drop_retired() {
+    drop(RETIRED.try_with(RefCell::take));
 }
