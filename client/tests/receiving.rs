@@ -456,3 +456,63 @@ async fn handlers_may_publish() {
     client.disconnect().await.unwrap();
     assert_clean(&broker);
 }
+
+#[tokio::test]
+async fn a_broker_of_3_1_1_that_knows_no_limit_is_cut_off_and_resumed() {
+    let broker = Broker::start().await.unwrap();
+    let quota = 64 * 1024;
+    let options = options(&broker.url()).client_id("flooded").version(VersionChoice::V311);
+    let client = Client::connect(options.session(persistent()).inbound(1024, quota)).await.unwrap();
+    let mut events = client.events();
+    let mut stream = client.subscribe("a").await.unwrap();
+    let publisher = publisher(&broker).await;
+    for number in 0..1_000_u32 {
+        let mut payload = vec![0; 1_000];
+        payload[..4].copy_from_slice(&number.to_be_bytes());
+        publisher.publish("a", payload).qos(QoS::AtLeastOnce).await.unwrap();
+    }
+    // Nobody takes, and this awaits the broker: reading must go on, at any price but memory.
+    let awaiting = client.publish("b", "c").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
+    let cause = disconnected(&mut events).await;
+    assert!(
+        matches!(&cause, packetboat::Disconnection::Ended(packetboat::Cause::Breach(breach))
+            if breach.reason == Reason::QUOTA_EXCEEDED),
+        "{cause:?}"
+    );
+    let taking = async {
+        let mut expected = 0;
+        while expected < 1_000 {
+            let message = next(&mut stream).await;
+            let number = u32::from_be_bytes(*message.payload().first_chunk().unwrap());
+            // What was in hand when the connection was cut comes again.
+            assert!(number <= expected, "{number} before {expected}");
+            expected = expected.max(number + 1);
+        }
+    };
+    within(Duration::from_secs(20), taking).await;
+    within(Duration::from_secs(10), awaiting).await.unwrap();
+    client.disconnect().await.unwrap();
+    assert_clean(&broker);
+}
+
+#[tokio::test]
+async fn a_link_that_is_not_read_stays_alive() {
+    let broker = Broker::start().await.unwrap();
+    let options =
+        options(&broker.url()).client_id("patient").keep_alive(Duration::from_secs(1)).inbound(10, 1 << 20);
+    let client = Client::connect(options).await.unwrap();
+    let mut events = client.events();
+    let mut stream = client.subscribe("a").await.unwrap();
+    let publisher = publisher(&broker).await;
+    eleven(&publisher).await;
+    eleven(&publisher).await;
+    // Three keep-alive intervals pass while the stream is full: PINGREQ goes out, and nobody gives up.
+    let pings = async { broker.until(|core| core.stats().received(PacketType::PingReq) >= 3).await };
+    within(Duration::from_secs(10), pings).await;
+    assert_eq!(until_last(&mut stream).await.len(), 11);
+    assert_eq!(until_last(&mut stream).await.len(), 11);
+    let nothing = tokio::time::timeout(Duration::from_millis(10), disconnected(&mut events)).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    client.disconnect().await.unwrap();
+    assert_clean(&broker);
+}

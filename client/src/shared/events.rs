@@ -50,6 +50,12 @@ impl Inner {
             }
             session::Event::SubscriptionsRestored => self.tell(&Event::SubscriptionsRestored),
             session::Event::Connected { session_present, version, properties } => {
+                if session_present {
+                    // QoS 1 comes again, from the first that was not acknowledged; what nobody has taken is forgotten,
+                    // or it would pile up and arrive out of order. QoS 2 does not come again.
+                    let repeated = |message: &Message| message.qos() == QoS::AtLeastOnce;
+                    self.streams.forget(repeated, &mut self.deferred.drops);
+                }
                 let assigned = properties.as_properties().assigned_client_identifier().map(Arc::from);
                 self.connected = Some(Connected {
                     // The task knows server and client identifier and fills them in.
@@ -258,7 +264,8 @@ impl Inner {
         self.listeners.wake_all(wake);
         self.end_streams(|_| Some(end.clone()));
         if matches!(session, SessionMode::Persistent { .. }) {
-            self.streams.forget_unacknowledged(&mut self.deferred.drops);
+            // A later process gets them.
+            self.streams.forget(|message| message.token.is_some(), &mut self.deferred.drops);
         }
         let waiting = std::mem::take(&mut self.unclaimed.waiting);
         self.deferred.drops.extend(waiting.into_iter().map(|(message, ..)| message));

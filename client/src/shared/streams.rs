@@ -16,6 +16,9 @@ use crate::{End, Message, StreamPolicy};
 /// A full stream that was not taken from for so long no longer holds up reading, if anything of ours awaits the broker.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 
+/// What one turn of the task may still read when the quota is full is no flood.
+const ONE_TURN: usize = 512 * 1024;
+
 /// All streams of a client.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -258,15 +261,17 @@ impl Streams {
         (queue, was_paused && !self.is_paused())
     }
 
-    /// Forget queued messages that the broker will deliver again to a later process.
-    pub(crate) fn forget_unacknowledged(&mut self, drops: &mut Vec<Message>) {
-        for stream in self.slots.iter_mut().flatten() {
-            let (kept, gone) = stream.queue.drain(..).partition(|message| message.token.is_none());
+    /// Forget queued messages that the broker delivers again: they are not acknowledged, and of a connection that is gone.
+    pub(crate) fn forget(&mut self, is_repeated: impl Fn(&Message) -> bool, drops: &mut Vec<Message>) {
+        for key in (0_u32..).take(self.slots.len()) {
+            let Some(stream) = self.slots.get_mut(key as usize).and_then(Option::as_mut) else { continue };
+            let (gone, kept): (VecDeque<_>, _) =
+                stream.queue.drain(..).partition(|message| is_repeated(message));
             stream.queue = kept;
-            let gone: VecDeque<Message> = gone;
-            self.bytes -= gone.iter().map(Message::size).sum::<usize>();
-            stream.messages -= gone.len();
+            stream.messages = stream.messages.saturating_sub(gone.len());
+            self.bytes = self.bytes.saturating_sub(gone.iter().map(Message::size).sum());
             drops.extend(gone);
+            self.settle(key);
         }
     }
 
@@ -278,7 +283,7 @@ impl Streams {
 
     /// More has arrived than even withheld acknowledgements can excuse: the broker knows no limit (3.1.1).
     pub(crate) fn is_flooded(&self) -> bool {
-        self.bytes >= self.quota.saturating_mul(2)
+        self.bytes >= self.quota.saturating_mul(2).max(self.quota.saturating_add(ONE_TURN))
     }
 
     /// Reading has stopped and something of ours awaits the broker, perhaps from behind what we do not read. Give up on

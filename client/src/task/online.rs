@@ -193,3 +193,12 @@ impl Online {
         Step::Sleep(Some(until))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<super::Online>() <= 512, "{}", size_of::<super::Online>());
+        assert!(size_of::<crate::task::Task>() <= 1024, "{}", size_of::<crate::task::Task>());
+    }
+}

@@ -176,6 +176,10 @@ impl Inner {
 
     /// Is reading to stop, and when is that to be looked at again? While we do not read, silence is ours.
     fn pressure(&mut self, now: Instant) -> (bool, Option<Instant>) {
+        if self.streams.is_flooded() {
+            let what = "more unacknowledged messages than twice the inbound quota";
+            self.session.handle_breach(Breach { reason: Reason::QUOTA_EXCEEDED, what });
+        }
         if !self.streams.is_paused() {
             return (false, None);
         }
@@ -184,10 +188,6 @@ impl Inner {
         let next = self.streams.shed(now, awaits, |filter| stalled.push(filter.cloned()));
         for filter in stalled {
             self.tell(&Event::Stalled(filter));
-        }
-        if self.streams.is_flooded() {
-            let what = "more unacknowledged messages than twice the inbound quota";
-            self.session.handle_breach(Breach { reason: Reason::QUOTA_EXCEEDED, what });
         }
         let paused = self.streams.is_paused();
         if paused {
