@@ -50,21 +50,18 @@ fn topic_match() {
     replay("topic_match", checks::topic_match);
 }
 
-/// Run with `--ignored` after the golden vectors have changed.
-#[test]
-#[ignore = "writes the seeds of the corpus"]
-fn write_seeds() {
-    for ((target, name), bytes) in seeds() {
-        fs::create_dir_all(folder(target)).expect("a writable folder");
-        fs::write(folder(target).join(name), bytes).expect("a writable folder");
-    }
-}
-
+/// With `PACKETBOAT_WRITE_SEEDS` set, the seeds are written anew: to be done after the golden vectors have changed.
 #[test]
 fn the_golden_vectors_are_in_the_corpus() {
+    let write = std::env::var_os("PACKETBOAT_WRITE_SEEDS").is_some();
     for ((target, name), bytes) in seeds() {
         let path = folder(target).join(name);
-        assert_eq!(fs::read(&path).ok(), Some(bytes), "{}: run the test write_seeds", path.display());
+        if write {
+            fs::create_dir_all(folder(target)).expect("a writable folder");
+            fs::write(&path, &bytes).expect("a writable folder");
+        }
+        let found = fs::read(&path).ok();
+        assert_eq!(found, Some(bytes), "{}: run with PACKETBOAT_WRITE_SEEDS=1", path.display());
     }
 }
 

@@ -8,7 +8,10 @@ use super::{
 
 /// What the bytes hold so far.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant)] // Made for each packet and taken apart at once; boxing would allocate.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made for each packet and taken apart at once; boxing would allocate"
+)]
 pub enum Decoded<'a> {
     /// A whole packet, and how many bytes it took.
     Packet {

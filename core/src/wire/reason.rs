@@ -10,7 +10,7 @@ use super::PacketType;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Reason(pub u8);
 
-#[allow(missing_docs)] // The names are the specification's; [`Reason::name`] has them in words.
+#[allow(missing_docs, reason = "the names are the specification's; `Reason::name` has them in words")]
 impl Reason {
     pub const SUCCESS: Self = Self(0x00);
     pub const NORMAL_DISCONNECTION: Self = Self(0x00);

@@ -5,7 +5,7 @@ use core::fmt;
 /// A property, by its identifier.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
-#[allow(missing_docs)] // The names are the specification's.
+#[allow(missing_docs, reason = "the names are the specification's")]
 pub enum Property {
     PayloadFormatIndicator = 0x01,
     MessageExpiryInterval = 0x02,
