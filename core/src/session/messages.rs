@@ -33,6 +33,8 @@ pub(super) struct Messages<P> {
     /// Those of `bytes` that are in `flight`.
     flight_bytes: usize,
     sequence: u64,
+    /// PUBRECs so far.
+    receipts: u64,
     // ---- one connection
     /// The first of `flight` whose PUBLISH must go out.
     unsent: Option<u32>,
@@ -54,6 +56,7 @@ impl<P> Default for Messages<P> {
             bytes: 0,
             flight_bytes: 0,
             sequence: 0,
+            receipts: 0,
             unsent: None,
             occupied: 0,
             oldest: None,
@@ -129,14 +132,16 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             if record.state == State::AwaitPubcomp {
                 record.occupies = true;
                 record.since = now;
-                released.push((record.id, record.stored));
+                released.push((record.start, record.id, record.stored));
                 self.occupied += 1;
                 self.awaited(now);
             } else if self.unsent.is_none() {
                 self.unsent = Some(slot);
             }
         }
-        released
+        // In the order of their PUBRECs, which need not be that of their PUBLISHes [MQTT-4.6.0-4].
+        released.sort_unstable_by_key(|(receipt, ..)| *receipt);
+        released.into_iter().map(|(_, id, stored)| (id, stored)).collect()
     }
 
     /// The oldest QoS 0 message that waits.
@@ -203,7 +208,10 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         if state == State::Free {
             self.remove(slot);
         } else if self.records.at(slot).state == State::ToSend {
-            self.records.at_mut(slot).state = state;
+            self.receipts += 1;
+            let record = self.records.at_mut(slot);
+            record.state = state;
+            record.start = self.receipts;
         }
     }
 
@@ -230,11 +238,12 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
 
     /// The first queued message, if the window has room for it. Resends that still wait for the window come first.
     pub(super) fn admissible(&self, window: usize) -> Option<u32> {
+        let first = self.queue.first()?;
         let resends = self.unsent.is_some_and(|slot| !self.records.at(slot).occupies);
         if resends || self.occupied >= window || self.ids.len() + RESERVED >= usize::from(u16::MAX) {
             return None;
         }
-        self.queue.first()
+        Some(first)
     }
 
     pub(super) fn admit(&mut self, slot: u32, id: u16) -> &mut Record<P> {
@@ -298,6 +307,8 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.pass(slot);
         let record = self.records.at_mut(slot);
         record.state = State::AwaitPubcomp;
+        self.receipts += 1;
+        record.start = self.receipts;
         record.since = now;
         record.stored = stored;
         if !core::mem::replace(&mut record.occupies, true) {

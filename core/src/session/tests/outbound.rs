@@ -54,6 +54,21 @@ fn after_pubrec_only_pubrel_goes_out_again() {
 }
 
 #[test]
+fn pubrels_go_out_again_in_the_order_of_their_pubrecs() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.publish(QOS2, "a", 1);
+        story.publish(QOS2, "b", 2);
+        story.told();
+        story.acks(AckKind::Pubrec, 2);
+        story.acks(AckKind::Pubrec, 1);
+        story.cut_after(usize::MAX);
+        story.open(true, &PropertiesBuf::default());
+        assert_eq!(story.told(), ["PUBREL 2", "PUBREL 1"]);
+    }
+}
+
+#[test]
 fn a_lost_session_gets_everything_as_new() {
     for version in BOTH {
         let mut story = Story::online(version);
