@@ -129,6 +129,8 @@ pub(super) struct Books {
     pub(super) accepted: BTreeMap<String, Vec<Accepted>>,
     /// The reason of each client's last DISCONNECT.
     pub(super) farewells: BTreeMap<String, Reason>,
+    /// The session each accepted connection found or began; only with a log.
+    pub(super) greetings: BTreeMap<ConnectionId, u64>,
     pub(super) on_violation: OnViolation,
 }
 

@@ -45,10 +45,11 @@ impl Broker {
         self.sessions.contains_key(client)
     }
 
-    /// The number of a client's session: another one is another session, whatever its client was told.
+    /// The session that an accepted connection found or began: another number is another session, whatever its client
+    /// was told. Only with [`Config::keep_log`].
     #[must_use]
-    pub fn session_number(&self, client: &str) -> Option<u64> {
-        self.sessions.get(client).map(|session| session.number)
+    pub fn session_number(&self, connection: ConnectionId) -> Option<u64> {
+        self.desk.books.greetings.get(&connection).copied()
     }
 
     /// The connection of a client, if it is connected.

@@ -60,6 +60,9 @@ impl Broker {
         // A will that waits is not sent if the client is back in time [MQTT-3.1.3-9].
         session.will = None;
         session.expiry = requested_expiry(connect, &self.desk.config);
+        if self.desk.config.keep_log {
+            self.desk.books.greetings.insert(id, session.number);
+        }
         let stats = &mut self.desk.books.stats;
         stats.accepted += 1;
         stats.resumed += u64::from(present);

@@ -134,7 +134,8 @@ impl Client<'_> {
             None => Inbound {
                 qos: publish.qos,
                 digest,
-                order: self.session.next_order(),
+                // One that was sent before, unseen by us or finished by us, has a place we do not know.
+                order: if publish.dup { 0 } else { self.session.next_order() },
                 state: InboundState::Taken,
                 owned: false,
                 touched: serial,
@@ -214,8 +215,8 @@ impl Client<'_> {
             return;
         }
         let watch = &mut self.connection.watch;
-        let in_order = entry.order > watch.last_resent && !watch.new_seen;
-        watch.last_resent = entry.order;
+        let in_order = (entry.order == 0 || entry.order > watch.last_resent) && !watch.new_seen;
+        watch.last_resent = watch.last_resent.max(entry.order);
         if !in_order && !watch.lossy {
             self.breach(&rules::RESEND_ORDER, format!("PUBLISH {id} comes too late"));
         }
@@ -256,7 +257,10 @@ impl Client<'_> {
                     found = Reason::PACKET_IDENTIFIER_NOT_FOUND;
                 }
             }
-            _ if self.connection.watch.lossy => found = Reason::PACKET_IDENTIFIER_NOT_FOUND,
+            // What the store had not forgotten yet when the process died is released once more.
+            _ if self.connection.watch.lossy || self.connection.watch.excused => {
+                found = Reason::PACKET_IDENTIFIER_NOT_FOUND
+            }
             _ => {
                 found = Reason::PACKET_IDENTIFIER_NOT_FOUND;
                 let state = entry.map(|entry| entry.state);

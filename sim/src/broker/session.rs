@@ -48,7 +48,7 @@ pub(super) struct Inbound {
     pub(super) qos: QoS,
     /// Tells one message from another.
     pub(super) digest: u64,
-    /// Place among all first transmissions.
+    /// Place among all first transmissions; zero: unknown.
     pub(super) order: u64,
     pub(super) state: InboundState,
     /// The message was taken, not refused.

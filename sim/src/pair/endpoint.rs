@@ -1,5 +1,6 @@
 //! The client's side: a session, and the driver that a real client would have.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use packetboat_core::session::{
@@ -56,6 +57,9 @@ pub struct Endpoint {
     /// Operations the store makes safe by itself; beyond them somebody has to.
     pub(crate) commit_eagerly: bool,
     pub(crate) witness: Witness,
+    /// Connections opened so far, and those among them whose `Connected` is in `events`.
+    opened: u64,
+    pub(crate) connected: VecDeque<u64>,
     config: Config,
     receiver: Receiver,
     out: Output<Payload>,
@@ -77,6 +81,8 @@ impl Endpoint {
             store: config.durable.then(Store::default),
             commit_eagerly: true,
             witness: Witness::new(options.version),
+            opened: 0,
+            connected: VecDeque::new(),
             out: Output::default(),
             flat: Vec::new(),
             taken: 0,
@@ -91,6 +97,7 @@ impl Endpoint {
         self.session.handle_open(&self.options);
         self.receiver = Receiver::new(&self.options);
         self.witness.opened();
+        self.opened += 1;
         self.total = 0;
     }
 
@@ -114,6 +121,7 @@ impl Endpoint {
         self.input.clear();
         self.taken = 0;
         self.events.clear();
+        self.connected.clear();
         self.incoming.clear();
         let store = self.store.get_or_insert_default();
         let committed = store.crash();
@@ -232,6 +240,9 @@ impl Endpoint {
 
     pub(crate) fn collect(&mut self) {
         while let Some(event) = self.session.poll_event() {
+            if matches!(event, Event::Connected { .. }) {
+                self.connected.push_back(self.opened);
+            }
             self.events.push(event);
         }
     }

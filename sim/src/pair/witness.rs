@@ -258,7 +258,7 @@ impl Witness {
             qos: publish.qos,
             order: self.orders,
             transmitted: false,
-            uncertain: self.restored.remove(&id),
+            uncertain: publish.dup && self.restored.remove(&id),
             connection: self.connection,
             start: self.position,
             received: None,
@@ -292,7 +292,11 @@ impl Witness {
         let connection = self.connection;
         let position = self.position;
         let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return self.complain(format!("PUBREL {id} for nothing"));
+            // It ended, and the process died before the store forgot it.
+            if !self.restored.contains(&id) {
+                self.complain(format!("PUBREL {id} for nothing"));
+            }
+            return;
         };
         let twice = exchange.released_on == connection;
         exchange.released_on = connection;

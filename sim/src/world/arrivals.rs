@@ -18,6 +18,8 @@ const TOPICS: [&str; 4] = ["a/first", "a/second", "b", "a/third/level"];
 pub(super) struct Arrivals {
     published: BTreeMap<u64, Published>,
     held: Vec<Held>,
+    /// One holder gave up what another was done with: it comes again on another connection only.
+    divided: bool,
 }
 
 #[derive(Debug)]
@@ -37,11 +39,17 @@ struct Held {
     tag: u64,
     token: AckToken,
     holders: u16,
+    abandoned: bool,
 }
 
 impl Arrivals {
     pub(super) fn published(&self) -> usize {
         self.published.len()
+    }
+
+    /// Something has to come again that will not on this connection.
+    pub(super) fn take_divided(&mut self) -> bool {
+        std::mem::take(&mut self.divided)
     }
 
     /// What the broker had for the client is gone.
@@ -90,7 +98,7 @@ impl World {
             }
             match incoming.token {
                 Some(token) if incoming.holders > 0 => {
-                    self.arrivals.held.push(Held { tag, token, holders: incoming.holders });
+                    self.arrivals.held.push(Held { tag, token, holders: incoming.holders, abandoned: false });
                 }
                 _ => published.done = true,
             }
@@ -124,6 +132,8 @@ impl World {
         let held = &mut self.arrivals.held[at];
         let (tag, token) = (held.tag, held.token);
         held.holders -= 1;
+        held.abandoned |= release == Release::Abandon;
+        self.arrivals.divided |= held.abandoned;
         if held.holders == 0 {
             self.arrivals.held.remove(at);
         }

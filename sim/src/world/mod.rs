@@ -17,7 +17,7 @@ use std::time::Duration;
 use packetboat_core::session::SessionMode;
 use packetboat_core::wire::{Reason, Version};
 
-use crate::broker::{self, Direction, Refusal};
+use crate::broker::{self, ConnectionId, Direction, Refusal};
 use crate::link::Loss;
 use crate::pair::{CLIENT, Pair};
 
@@ -214,10 +214,7 @@ impl World {
     fn dial(&mut self) {
         if self.plan.fickle && self.dice.percent(50) {
             let receive_maximum = self.dice.between(1, 4);
-            let maximum_packet_size = self.dice.pick(&[80, 120, 1 << 20]);
-            let config = self.pair.broker.config_mut();
-            config.receive_maximum = u16::try_from(receive_maximum).unwrap_or(1);
-            config.maximum_packet_size = maximum_packet_size;
+            self.pair.broker.config_mut().receive_maximum = u16::try_from(receive_maximum).unwrap_or(1);
         }
         self.pair.conditions = plan::conditions(self.plan.calm, &mut self.dice);
         self.connections += 1;
@@ -299,9 +296,11 @@ impl World {
 
     /// CONNACK arrived.
     fn connected(&mut self, session_present: bool) {
-        let before = std::mem::replace(&mut self.session, self.pair.broker.session_number(CLIENT));
+        let connection = self.pair.client.connected.pop_front().map(ConnectionId);
+        let session = connection.and_then(|id| self.pair.broker.session_number(id));
+        let before = std::mem::replace(&mut self.session, session);
         if session_present {
-            self.betrayed |= before.is_some() && before != self.session;
+            self.betrayed |= before.is_some() && before != session;
         } else if before.is_some() {
             self.session_lost();
         }

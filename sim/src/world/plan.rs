@@ -55,7 +55,7 @@ pub(super) struct Plan {
     pub(super) broker: broker::Config,
     /// No stalls, no narrow buffers, no delay: silence is the client's fault.
     pub(super) calm: bool,
-    /// The broker may change its limits from connection to connection.
+    /// The broker may change its receive maximum from connection to connection.
     pub(super) fickle: bool,
     /// Store operations are made safe late.
     pub(super) late_store: bool,
@@ -70,7 +70,7 @@ impl Plan {
             options: options(version, config.durable, dice),
             broker: broker(version, calm, dice),
             calm,
-            fickle: version.has_properties() && dice.percent(15),
+            fickle: version.has_properties() && dice.percent(20),
             late_store: dice.percent(70),
             steps: dice.between(10, 60),
             config,

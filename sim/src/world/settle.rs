@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use packetboat_core::session::Phase;
 use packetboat_core::wire::{PacketType, QoS, Reason};
 
 use super::{Promise, World};
@@ -47,9 +48,7 @@ impl World {
     fn heal(&mut self) {
         self.pair.client.commit_eagerly = true;
         self.pair.broker.faults().clear();
-        let config = self.pair.broker.config_mut();
-        config.refused_per_mille = 0;
-        config.maximum_packet_size = self.plan.broker.maximum_packet_size;
+        self.pair.broker.config_mut().refused_per_mille = 0;
     }
 
     fn reconnect(&mut self) {
@@ -63,7 +62,7 @@ impl World {
     fn go_on(&mut self) {
         self.release_all();
         self.pair.drive();
-        if !self.pair.is_connected() {
+        if self.arrivals.take_divided() || !self.pair.is_connected() {
             self.reconnect();
         }
         if let Some(next) = self.pair.deadline() {
@@ -75,7 +74,7 @@ impl World {
     fn is_settled(&mut self) -> Result<bool, String> {
         self.notice()?;
         let session = &self.pair.client.session;
-        Ok(self.pair.is_connected()
+        Ok(session.phase() == Phase::Online
             && session.is_idle()
             && session.unacknowledged() == 0
             && self.pair.broker.pending(CLIENT) == 0
