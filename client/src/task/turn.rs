@@ -68,7 +68,7 @@ pub(super) fn turn(
     }
     inner.drain_events();
     if !was_online && inner.connected.is_some() {
-        inner.on_connected(shared);
+        inner.on_connected();
     }
     inner.apply_routes(routes);
     let (paused, shed) = inner.pressure(now);
@@ -161,7 +161,7 @@ impl Inner {
         blocks.clear();
     }
 
-    fn on_connected(&mut self, shared: &Shared) {
+    fn on_connected(&mut self) {
         let Some(connected) = &mut self.connected else { return };
         if connected.client_id.is_empty() {
             connected.client_id = self.client_id.clone();
@@ -171,7 +171,6 @@ impl Inner {
         let connected = connected.clone();
         self.deferred.state = Some(events::State::Connected(connected.clone()));
         self.tell(&Event::Connected(connected));
-        let _ = shared;
     }
 
     /// Is reading to stop, and when is that to be looked at again? While we do not read, silence is ours.
