@@ -113,7 +113,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// Put waiting requests on the wire, as many as have identifiers reserved.
     pub(super) fn send_requests(&mut self, now: Instant) {
-        while self.subscriptions.sent.len() < RESERVED {
+        while !self.subscriptions.waiting.is_empty() && self.subscriptions.sent.len() < RESERVED {
             let Some(requests) = self.subscriptions.next_packet(&self.link.limits) else { return };
             let Some(id) = self.outbound.source.next(&self.outbound.ids) else {
                 return requests.into_iter().rev().for_each(|one| self.subscriptions.waiting.push_front(one));
