@@ -17,6 +17,34 @@ pub(super) type Use = u32;
 /// The identifier belongs to a SUBSCRIBE or UNSUBSCRIBE.
 pub(super) const REQUEST: Use = u32::MAX;
 
+/// Messages on the way at once: how many there are, or how many there may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Window {
+    /// QoS 1 and 2 together.
+    pub(super) all: usize,
+    /// QoS 2 of them.
+    pub(super) exactly_once: usize,
+}
+
+impl Window {
+    #[inline]
+    fn has_room(self, limit: Self, qos: QoS) -> bool {
+        self.all < limit.all && (qos != QoS::ExactlyOnce || self.exactly_once < limit.exactly_once)
+    }
+
+    #[inline]
+    fn add(&mut self, qos: QoS) {
+        self.all += 1;
+        self.exactly_once += usize::from(qos == QoS::ExactlyOnce);
+    }
+
+    #[inline]
+    fn remove(&mut self, qos: QoS) {
+        self.all -= 1;
+        self.exactly_once -= usize::from(qos == QoS::ExactlyOnce);
+    }
+}
+
 /// All messages the session has accepted and not finished. It lives as long as the session.
 #[derive(Debug)]
 pub(super) struct Messages<P> {
@@ -39,7 +67,7 @@ pub(super) struct Messages<P> {
     /// The first of `flight` whose PUBLISH must go out.
     unsent: Option<u32>,
     /// Messages of `flight` that occupy the broker's receive maximum.
-    occupied: usize,
+    occupied: Window,
     /// No acknowledgement has been awaited for longer than since then.
     oldest: Option<Instant>,
 }
@@ -58,7 +86,7 @@ impl<P> Default for Messages<P> {
             sequence: 0,
             receipts: 0,
             unsent: None,
-            occupied: 0,
+            occupied: Window::default(),
             oldest: None,
         }
     }
@@ -118,7 +146,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             }
             self.requeue(slot);
         }
-        (self.unsent, self.occupied, self.oldest) = (None, 0, None);
+        (self.unsent, self.occupied, self.oldest) = (None, Window::default(), None);
     }
 
     /// The broker kept the session: point at the first PUBLISH that must go out again, and say which PUBRELs must,
@@ -133,7 +161,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
                 record.occupies = true;
                 record.since = now;
                 released.push((record.start, record.id, record.stored));
-                self.occupied += 1;
+                self.occupied.add(QoS::ExactlyOnce);
                 self.awaited(now);
             } else if self.unsent.is_none() {
                 self.unsent = Some(slot);
@@ -200,7 +228,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         // It may have been transmitted before the crash: nobody knows.
         record.transmitted = true;
         record.occupies = false;
-        (self.unsent, self.occupied) = (None, 0);
+        (self.unsent, self.occupied) = (None, Window::default());
     }
 
     pub(super) fn load_state(&mut self, sequence: u64, state: State) {
@@ -237,22 +265,22 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     }
 
     /// The first queued message, if the window has room for it. Resends that still wait for the window come first.
-    pub(super) fn admissible(&self, window: usize) -> Option<u32> {
+    pub(super) fn admissible(&self, window: Window) -> Option<u32> {
         let first = self.queue.first()?;
         let resends = self.unsent.is_some_and(|slot| !self.records.at(slot).occupies);
-        if resends || self.occupied >= window || self.ids.len() + RESERVED >= usize::from(u16::MAX) {
+        if resends || self.ids.len() + RESERVED >= usize::from(u16::MAX) {
             return None;
         }
-        Some(first)
+        self.occupied.has_room(window, self.records.at(first).qos).then_some(first)
     }
 
     pub(super) fn admit(&mut self, slot: u32, id: u16) -> &mut Record<P> {
         self.records.unlink(&mut self.queue, slot);
         self.records.push_back(&mut self.flight, slot);
         self.ids.insert(id, slot);
-        self.occupied += 1;
         self.unsent.get_or_insert(slot);
         let record = self.records.at_mut(slot);
+        self.occupied.add(record.qos);
         self.flight_bytes += record.size();
         record.state = State::ToSend;
         record.id = id;
@@ -261,10 +289,10 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     }
 
     /// The next of `flight` to send, if neither window nor store holds it back.
-    pub(super) fn sendable(&self, window: usize, committed: u64) -> Option<u32> {
+    pub(super) fn sendable(&self, window: Window, committed: u64) -> Option<u32> {
         let slot = self.unsent?;
         let record = self.records.at(slot);
-        let fits = record.occupies || self.occupied < window;
+        let fits = record.occupies || self.occupied.has_room(window, record.qos);
         (fits && record.stored <= committed).then_some(slot)
     }
 
@@ -280,7 +308,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             QoS::AtMostOnce | QoS::AtLeastOnce => State::AwaitPuback,
         };
         if !core::mem::replace(&mut record.occupies, true) {
-            self.occupied += 1;
+            self.occupied.add(record.qos);
         }
         self.awaited(now);
         self.pass(slot);
@@ -312,7 +340,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         record.since = now;
         record.stored = stored;
         if !core::mem::replace(&mut record.occupies, true) {
-            self.occupied += 1;
+            self.occupied.add(record.qos);
         }
     }
 
@@ -325,7 +353,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         record.state = State::Queued;
         let id = core::mem::take(&mut record.id);
         if core::mem::take(&mut record.occupies) {
-            self.occupied -= 1;
+            self.occupied.remove(record.qos);
         }
         self.ids.remove(id);
     }
@@ -343,7 +371,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         let (id, size) = (record.id, record.size());
         let ended = (record.tag, record.sequence, record.qos);
         if record.occupies {
-            self.occupied -= 1;
+            self.occupied.remove(record.qos);
         }
         let list = match (record.state, record.qos) {
             (State::Queued, QoS::AtMostOnce) => &mut self.queue0,

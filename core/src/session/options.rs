@@ -119,6 +119,9 @@ pub enum Overflow {
 pub struct Config {
     /// QoS 1 and 2 messages on the way at once, whatever the broker allows above that.
     pub window: u16,
+    /// QoS 2 messages on the way at once to a broker that cannot announce its receive maximum, before 5.0. The
+    /// default of 20 is mosquitto's own limit, beyond which it confirms messages and drops them.
+    pub unannounced_window: u16,
     /// Messages accepted and not yet encoded.
     pub queue_messages: usize,
     /// Bytes of topics, properties and payloads accepted and not yet acknowledged.
@@ -146,6 +149,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             window: 1024,
+            unannounced_window: 20,
             queue_messages: 1000,
             queue_bytes: 16 * 1024 * 1024,
             overflow: Overflow::Refuse,

@@ -5,6 +5,7 @@
 
 use super::event::{Accepted, Outcome, Outgoing, Payload, PublishError, Tag, Ticket};
 use super::limits::PUBLISH_OVERHEAD;
+use super::messages::Window;
 use super::options::Overflow;
 use super::records::{Parts, Record, State};
 use super::store::Entry;
@@ -179,9 +180,18 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.outbound.records.ticket(slot)
     }
 
+    /// How many messages may be on the way. Before 5.0 a broker announces no receive maximum, and some confirm QoS 2
+    /// messages beyond theirs without keeping them.
+    fn window(&self) -> Window {
+        let all = usize::from(self.config.window.min(self.link.limits.receive_maximum)).max(1);
+        let unannounced = usize::from(self.config.unannounced_window).max(1);
+        let exactly_once = if self.link.limits.properties { all } else { all.min(unannounced) };
+        Window { all, exactly_once }
+    }
+
     /// Give identifiers to queued messages while the window has room.
     fn admit(&mut self, now: Instant) {
-        let window = usize::from(self.config.window.min(self.link.limits.receive_maximum)).max(1);
+        let window = self.window();
         while let Some(slot) = self.outbound.admissible(window) {
             let record = self.outbound.records.at(slot);
             if record.deadline.is_some_and(|at| at <= now) {
@@ -198,7 +208,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// QoS 1 and 2 keep one order. QoS 0 keeps its own; it may overtake what waits for the window or the store.
     fn next_to_send(&mut self) -> Option<u32> {
-        let window = usize::from(self.config.window.min(self.link.limits.receive_maximum)).max(1);
+        let window = self.window();
         let reliable = self.outbound.sendable(window, self.journal.committed);
         let Some(plain) = self.outbound.first_plain() else { return reliable };
         match reliable {

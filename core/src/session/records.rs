@@ -218,7 +218,9 @@ impl<P: AsRef<[u8]> + Clone> Records<P> {
         record.state = State::Free;
         record.generation = record.generation.wrapping_add(1);
         record.head.clear();
-        record.head.shrink_to(KEPT);
+        if record.head.capacity() > KEPT {
+            record.head = Vec::new();
+        }
         record.shared = None;
         record.next = self.free;
         self.free = slot;

@@ -75,20 +75,19 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         Ok(())
     }
 
-    /// Want a filter once less. One [`Event::Unsubscribed`] follows; the last one goes to the broker first.
+    /// Want a filter once less. One [`Event::Unsubscribed`] follows; the last one goes to the broker first. So does
+    /// one nobody wants here: the session may have it from an earlier process.
     pub fn unsubscribe(&mut self, filter: &TopicFilter, tag: Tag) {
-        let reason = match self.subscriptions.wanted.get_mut(filter) {
-            None => Reason::NO_SUBSCRIPTION_EXISTED,
+        match self.subscriptions.wanted.get_mut(filter) {
             Some(subscription) if subscription.references > 1 => {
                 subscription.references -= 1;
-                Reason::SUCCESS
+                self.events.push_back(Event::Unsubscribed { tag, reason: Reason::SUCCESS });
             }
-            Some(_) => {
+            _ => {
                 self.subscriptions.wanted.remove(filter);
-                return self.subscriptions.ask_to_unsubscribe(filter.clone(), tag);
+                self.subscriptions.ask_to_unsubscribe(filter.clone(), tag);
             }
-        };
-        self.events.push_back(Event::Unsubscribed { tag, reason });
+        }
     }
 
     /// Compare what is wanted with what the broker has, and ask for the difference.

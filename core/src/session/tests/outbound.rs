@@ -366,3 +366,24 @@ fn a_refusal_for_nothing_needs_no_answer() {
     story.acks(AckKind::Pubrec, 9);
     assert_eq!(story.told(), ["PUBREL 9 0x92"]);
 }
+
+#[test]
+fn a_broker_that_announces_no_maximum_gets_few_exactly_once_messages_at_a_time() {
+    let config = Config { unannounced_window: 2, ..Config::default() };
+    for (version, most) in [(Version::V311, 2), (Version::V5, 4)] {
+        let mut story = Story::with(version, config.clone());
+        story.open(false, &PropertiesBuf::default());
+        for tag in 0..4 {
+            story.publish(QOS2, "two", tag);
+        }
+        assert_eq!(story.told().len(), most);
+        story.acks(AckKind::Pubrec, 1);
+        assert_eq!(story.told(), ["PUBREL 1"], "until PUBCOMP it counts");
+        story.cut_after(0);
+        story.open(true, &PropertiesBuf::default());
+        assert_eq!(story.told().len(), most);
+        story.acks(AckKind::Pubcomp, 1);
+        let next: &[&str] = if most == 2 { &["PUBLISH 3 two"] } else { &[] };
+        assert_eq!(story.told(), next);
+    }
+}

@@ -284,3 +284,11 @@ fn what_nobody_is_left_to_want_is_unsubscribed() {
     story.suback(2, &[0x87]);
     assert_eq!(story.told(), ["UNSUBSCRIBE a"], "the broker still has the first");
 }
+
+#[test]
+fn a_filter_of_an_earlier_process_can_be_given_back() {
+    let mut story = Story::new(Version::V5);
+    story.open(true, &PropertiesBuf::default());
+    story.session.unsubscribe(&filter("old"), Tag(1));
+    assert_eq!(story.told(), ["UNSUBSCRIBE old"]);
+}
