@@ -201,7 +201,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             let Some(id) = self.outbound.source.next(&self.outbound.ids) else { return };
             let record = self.outbound.admit(slot, id);
             if record.qos == QoS::ExactlyOnce {
-                record.stored = self.journal.note(Entry::Identifier { sequence: record.sequence, id });
+                let sequence = record.sequence;
+                record.stored = self.journal.note(Entry::Identifier { slot, sequence, id });
             }
         }
     }

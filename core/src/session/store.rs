@@ -72,7 +72,9 @@ pub(super) enum Entry {
         slot: u32,
         sequence: u64,
     },
+    /// Of the record in this slot, if it is still this message.
     Identifier {
+        slot: u32,
         sequence: u64,
         id: u16,
     },
@@ -142,7 +144,13 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                         drop_properties: record.drop_properties,
                     }
                 }
-                Entry::Identifier { sequence, id } => StoreOperation::Identifier { sequence, id },
+                Entry::Identifier { slot, sequence, id } => {
+                    // Its message may have been withdrawn before the store heard of it.
+                    if !self.outbound.records.holds(slot, sequence) {
+                        continue;
+                    }
+                    StoreOperation::Identifier { sequence, id }
+                }
                 Entry::Received { sequence } => StoreOperation::Received { sequence },
                 Entry::Done { sequence } => StoreOperation::Done { sequence },
                 Entry::Inbound { id } => StoreOperation::Inbound { id },

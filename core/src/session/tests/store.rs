@@ -42,6 +42,17 @@ fn a_message_waits_for_its_record_and_qos_0_does_not() {
 }
 
 #[test]
+fn the_store_hears_nothing_of_a_message_withdrawn_before_it_was_handed_over() {
+    let mut story = durable(Version::V5);
+    story.open(false, &PropertiesBuf::default());
+    let mut log = vec![];
+    let Accepted::Recorded(ticket) = story.publish(QoS::ExactlyOnce, "a", 1) else { panic!("no record") };
+    assert!(story.session.cancel(ticket));
+    drain(&mut story, &mut log);
+    assert_eq!(log, ["done 1"], "an identifier without its message would stay for ever");
+}
+
+#[test]
 fn pubrel_pubrec_and_pubcomp_wait_for_their_records() {
     let mut story = durable(Version::V5);
     story.open(false, &PropertiesBuf::default());
