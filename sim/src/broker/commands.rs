@@ -147,7 +147,7 @@ impl Broker {
     /// it cannot know, nor under which identifiers, and they are not expected to be sent again as such.
     pub fn excuse_crash(&mut self, client: &str) {
         if let Some(session) = self.sessions.get_mut(client) {
-            session.excused = true;
+            session.crashed = true;
         }
     }
 

@@ -73,10 +73,11 @@ impl Broker {
         connection.watch.resumed = present;
         connection.watch.resending = present;
         connection.watch.lossy |= session.lossy;
-        connection.watch.excused = std::mem::take(&mut session.excused);
-        if connection.watch.excused {
+        if std::mem::take(&mut session.crashed) {
+            session.excused = true;
             session.inbound.retain(|_, entry| entry.qos == QoS::ExactlyOnce);
         }
+        connection.watch.excused = session.excused;
         let unanswered = session.inbound.iter().filter(|(_, entry)| entry.state == InboundState::Taken);
         connection.watch.to_resend = unanswered.map(|(id, _)| *id).collect();
         self.greet(id, connect, present, now);

@@ -32,6 +32,8 @@ pub(super) struct Session {
     /// Packets were dropped on order at some time: order and gaps prove nothing any more.
     pub(super) lossy: bool,
     /// The client's process died since it last connected.
+    pub(super) crashed: bool,
+    /// It died at some time: what its store had not forgotten yet may come again.
     pub(super) excused: bool,
     last_id: u16,
 }
@@ -113,6 +115,7 @@ impl Session {
             inflight: VecDeque::new(),
             queue: VecDeque::new(),
             lossy: false,
+            crashed: false,
             excused: false,
             last_id: 0,
         }

@@ -128,6 +128,11 @@ impl Store {
         self.staged.len()
     }
 
+    /// An inbound identifier was forgotten and the store does not know it yet.
+    pub(crate) fn has_unforgotten(&self) -> bool {
+        self.staged.iter().any(|(_, kept)| matches!(kept, Kept::InboundDone { .. }))
+    }
+
     /// The process died: what is left.
     pub(crate) fn crash(&mut self) -> &[Kept] {
         self.staged.clear();

@@ -152,10 +152,10 @@ impl World {
         }
     }
 
-    /// Everything that had to arrive did, in order.
+    /// Everything that had to arrive did.
     pub(super) fn check_arrivals(&self) -> Promise {
         for (tag, published) in &self.arrivals.published {
-            if published.due.is_some() && published.arrived == 0 {
+            if published.due.is_some() && published.arrived == 0 && !self.doubtful {
                 return Err(format!("{tag} never arrived: {published:?}"));
             }
         }

@@ -110,6 +110,9 @@ struct World {
     /// The broker began a new session and its CONNACK was lost: the next one says "session present", and means a
     /// session that the client has never heard of. No client can know, so nothing can be promised any more.
     betrayed: bool,
+    /// The broker lost the session, and the process died before its store knew. The next process takes identifiers of
+    /// the lost session for its own.
+    doubtful: bool,
     tell: bool,
 }
 
@@ -138,6 +141,7 @@ impl World {
             connections: 0,
             session: None,
             betrayed: false,
+            doubtful: false,
             tell,
         }
     }
@@ -313,9 +317,8 @@ impl World {
     }
 
     fn crash(&mut self) {
-        if self.pair.client.store.is_none() {
-            return;
-        }
+        let Some(store) = &self.pair.client.store else { return };
+        self.doubtful |= self.losses > 0 && store.has_unforgotten();
         self.tell(|| "the process dies".to_owned());
         self.crashes += 1;
         self.pair.crash();
