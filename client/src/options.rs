@@ -65,6 +65,7 @@ pub struct Options {
     pub(crate) acknowledgement_timeout: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) window: u16,
+    pub(crate) unannounced_window: u16,
     pub(crate) maximum_qos: QoS,
     pub(crate) queue_messages: usize,
     pub(crate) queue_bytes: usize,
@@ -118,6 +119,7 @@ impl Options {
             acknowledgement_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(5),
             window: 1024,
+            unannounced_window: 20,
             maximum_qos: QoS::ExactlyOnce,
             queue_messages: 1000,
             queue_bytes: 16 * 1024 * 1024,
@@ -226,6 +228,14 @@ impl Options {
     #[must_use]
     pub fn window(mut self, messages: u16) -> Self {
         self.window = messages.max(1);
+        self
+    }
+
+    /// QoS 2 messages on the way at once to a broker that speaks 3.1.1, where it cannot announce how many it takes:
+    /// mosquitto confirms those beyond its limit and drops them. Default: 20, which is that limit.
+    #[must_use]
+    pub fn unannounced_window(mut self, messages: u16) -> Self {
+        self.unannounced_window = messages.max(1);
         self
     }
 

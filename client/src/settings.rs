@@ -28,6 +28,7 @@ impl Options {
         };
         Config {
             window: self.window,
+            unannounced_window: self.unannounced_window,
             queue_messages: self.queue_messages,
             queue_bytes: self.queue_bytes,
             overflow: match self.queue_policy {

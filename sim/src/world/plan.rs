@@ -81,6 +81,7 @@ impl Plan {
 fn client(version: Version, dice: &mut Dice) -> Config {
     Config {
         window: dice.pick(&[1, 2, 3, 8, 100]),
+        unannounced_window: dice.pick(&[1, 2, 20, 100]),
         queue_messages: dice.pick(&[2, 5, 100]),
         queue_bytes: dice.pick(&[300, 100_000, 1_000_000]),
         overflow: if dice.percent(80) {
@@ -95,6 +96,7 @@ fn client(version: Version, dice: &mut Dice) -> Config {
         durable: dice.percent(35),
         fixed_version: dice.percent(50).then_some(version),
         resend_unresolved: dice.percent(75),
+        ..Config::default()
     }
 }
 
