@@ -155,7 +155,8 @@ pub enum Outcome {
     Cancelled,
     /// Accepted before the broker's limits were known, and outside them.
     NotAllowed(PublishError),
-    /// QoS 2, transmitted without PUBREC, and the broker lost the session: delivered or not, nobody knows.
+    /// Transmitted, never answered, and not to be sent again, for any of the reasons above or because the broker lost
+    /// the session of a QoS 2 message: delivered or not, nobody knows.
     Unresolved,
     /// The store could not keep it.
     NotStored,

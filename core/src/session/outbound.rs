@@ -60,8 +60,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let Some(slot) = self.outbound.records.resolve(ticket) else { return false };
         let record = self.outbound.records.at(slot);
         let fresh = match record.state {
-            State::Queued => true,
-            State::ToSend => !record.transmitted,
+            State::Queued | State::ToSend => !record.may_have_arrived(),
             _ => false,
         };
         if fresh {
@@ -89,6 +88,12 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// End a record: free what it holds and tell its owner.
     pub(super) fn finish_record(&mut self, slot: u32, outcome: Outcome) {
+        // What may have arrived is not said to have been withdrawn.
+        let outcome = match outcome {
+            Outcome::Sent | Outcome::Acknowledged { .. } => outcome,
+            _ if self.outbound.records.at(slot).may_have_arrived() => Outcome::Unresolved,
+            _ => outcome,
+        };
         let (tag, sequence, qos) = self.outbound.remove(slot);
         if qos != QoS::AtMostOnce {
             self.journal.note(Entry::Done { sequence });
@@ -115,7 +120,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 self.finish_record(slot, Outcome::Unresolved);
             } else {
                 record.possible_duplicate |= unresolved;
-                record.transmitted = false;
+                record.attempted |= core::mem::take(&mut record.transmitted);
                 self.outbound.requeue(slot);
             }
         }

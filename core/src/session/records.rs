@@ -35,6 +35,8 @@ pub(super) struct Record<P> {
     pub(super) drop_properties: bool,
     /// Bytes of its PUBLISH reached a socket: the next one is a re-delivery [MQTT-3.3.1-1].
     pub(super) transmitted: bool,
+    /// The same, for a session the broker has lost since.
+    pub(super) attempted: bool,
     pub(super) possible_duplicate: bool,
     /// Takes one of the broker's receive maximum on this connection.
     pub(super) occupies: bool,
@@ -89,6 +91,7 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
             retain: parts.retain,
             drop_properties: parts.drop_properties,
             transmitted: false,
+            attempted: false,
             possible_duplicate: false,
             occupies: false,
             id: 0,
@@ -126,6 +129,11 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
 
     pub(super) fn payload(&self) -> &[u8] {
         self.shared.as_ref().map_or_else(|| self.inline(), AsRef::as_ref)
+    }
+
+    /// Bytes of it reached a socket, on this session of the broker's or on an earlier one.
+    pub(super) fn may_have_arrived(&self) -> bool {
+        self.transmitted || self.attempted
     }
 
     /// Bytes it holds.

@@ -387,3 +387,32 @@ fn a_broker_that_announces_no_maximum_gets_few_exactly_once_messages_at_a_time()
         assert_eq!(story.told(), next);
     }
 }
+
+#[test]
+fn what_may_have_arrived_is_never_said_not_to_have() {
+    let config = Config { queue_messages: 1, overflow: Overflow::DropOldest, ..Config::default() };
+    let mut story = Story::with(Version::V5, config);
+    story.open(false, &PropertiesBuf::default());
+    let ten = limits(|p| {
+        p.message_expiry_interval(10);
+    });
+    story.publish_with(QOS1, "expires", 1, &ten).unwrap();
+    story.publish(QOS2, &"x".repeat(100), 2);
+    let Accepted::Recorded(ticket) = story.publish(QOS1, "third", 3) else { panic!("recorded") };
+    story.told();
+    story.cut_after(usize::MAX);
+    story.now = story.now + Duration::from_secs(12);
+    let small = limits(|p| {
+        p.maximum_packet_size(50).unwrap().receive_maximum(1).unwrap();
+    });
+    story.open(false, &small);
+    assert_eq!(story.told(), ["PUBLISH 5 third"]);
+    assert_eq!(story.ended(), [(1, Outcome::Unresolved), (2, Outcome::Unresolved)]);
+    story.cut_after(0);
+    assert!(!story.session.cancel(ticket), "it was encoded once");
+    story.session.handle_open(&story.connect.clone());
+    story.says_bytes(&[0x20, 3, 0, 0, 0]);
+    story.session.handle_close(&Output::default(), 0);
+    story.publish(QOS1, "fourth", 4);
+    assert_eq!(story.ended(), [(3, Outcome::Unresolved)]);
+}
