@@ -80,7 +80,7 @@ impl Endpoint {
             incoming: Vec::new(),
             store: config.durable.then(Store::default),
             commit_eagerly: true,
-            witness: Witness::new(options.version),
+            witness: Witness::new(options.version, &config),
             opened: 0,
             connected: VecDeque::new(),
             out: Output::default(),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use packetboat_core::session::Config;
 use packetboat_core::wire::{Ack, AckKind, Connack, Decoded, Packet, Publish, QoS, Version, decode};
 
 use super::store::Kept;
@@ -13,6 +14,9 @@ use super::store::Kept;
 #[derive(Clone, Debug)]
 pub(crate) struct Witness {
     version: Version,
+    /// Messages on the way at once, as the client is configured: all, and QoS 2 where the broker announces nothing.
+    window: usize,
+    unannounced_window: usize,
     /// Messages and requests under way, by identifier.
     exchanges: BTreeMap<u16, Exchange>,
     requests: BTreeSet<u16>,
@@ -60,9 +64,11 @@ struct Exchange {
 }
 
 impl Witness {
-    pub(crate) fn new(version: Version) -> Self {
+    pub(crate) fn new(version: Version, config: &Config) -> Self {
         Self {
             version,
+            window: usize::from(config.window),
+            unannounced_window: usize::from(config.unannounced_window),
             exchanges: BTreeMap::new(),
             requests: BTreeSet::new(),
             restored: BTreeSet::new(),
@@ -229,13 +235,24 @@ impl Witness {
             Some(exchange) => self.publish_again(id, digest, exchange, publish),
             None => self.publish_first(id, digest, publish),
         }
-        let occupied =
-            self.exchanges.values().filter(|exchange| exchange.connection == self.connection).count();
-        if occupied > self.receive_maximum {
-            self.complain(format!(
-                "{occupied} messages under way, the broker allows {}",
-                self.receive_maximum
-            ));
+        self.check_window();
+    }
+
+    fn check_window(&mut self) {
+        let under_way: Vec<QoS> = self
+            .exchanges
+            .values()
+            .filter(|exchange| exchange.connection == self.connection)
+            .map(|exchange| exchange.qos)
+            .collect();
+        let most = self.window.min(self.receive_maximum);
+        if under_way.len() > most {
+            self.complain(format!("{} messages under way, allowed are {most}", under_way.len()));
+        }
+        let twice = under_way.iter().filter(|qos| **qos == QoS::ExactlyOnce).count();
+        if twice > self.unannounced_window && !self.version.has_properties() {
+            let most = self.unannounced_window;
+            self.complain(format!("{twice} messages of QoS 2 under way, allowed are {most}"));
         }
     }
 
@@ -253,12 +270,14 @@ impl Witness {
         }
         self.new_seen = true;
         self.orders += 1;
+        // What another process may have sent before has a place nobody knows.
+        let uncertain = publish.dup && self.restored.remove(&id);
         let exchange = Exchange {
             digest,
             qos: publish.qos,
-            order: self.orders,
+            order: if uncertain { 0 } else { self.orders },
             transmitted: false,
-            uncertain: publish.dup && self.restored.remove(&id),
+            uncertain,
             connection: self.connection,
             start: self.position,
             received: None,
@@ -279,10 +298,11 @@ impl Witness {
         } else if !publish.dup && (exchange.transmitted || !exchange.uncertain) {
             self.complain(format!("PUBLISH {id} again without DUP"));
         }
-        if exchange.order < self.last_resent || (self.new_seen && !exchange.uncertain) {
+        if (exchange.order > 0 && exchange.order < self.last_resent) || (self.new_seen && !exchange.uncertain)
+        {
             self.complain(format!("PUBLISH {id} again, out of its order"));
         }
-        self.last_resent = exchange.order;
+        self.last_resent = self.last_resent.max(exchange.order);
         exchange.connection = self.connection;
         exchange.start = self.position;
         self.exchanges.insert(id, exchange);
