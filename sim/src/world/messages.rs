@@ -181,13 +181,13 @@ impl World {
             }
             Some(Outcome::Acknowledged { .. }) if sent.qos == QoS::ExactlyOnce => demand(count == 1),
             Some(Outcome::Acknowledged { .. }) => demand(count >= 1),
-            // A session may have been lost under it. Or the process died before the store forgot it.
-            Some(Outcome::Expired | Outcome::Cancelled | Outcome::Dropped)
-                if self.losses + self.crashes > 0 =>
-            {
+            // The process died before the store forgot it.
+            Some(Outcome::Expired | Outcome::Cancelled | Outcome::Dropped) if self.crashes > 0 => {
                 demand(count <= 1_usize.saturating_add(again))
             }
-            Some(Outcome::Unresolved) => demand(self.losses > 0 && count <= 1 + self.losses),
+            Some(Outcome::Unresolved) => {
+                demand(self.losses + self.crashes > 0 && count <= 1_usize.saturating_add(again))
+            }
             Some(_) => demand(count == 0),
             // It was not in the store, so it must not have been sent.
             None if sent.orphan == Some(false) => demand(count == 0),
