@@ -48,10 +48,11 @@ impl Request {
 }
 
 impl Limits {
-    /// Does the broker take such a filter? It lets go of any.
+    /// Does the broker take such a filter, and can its options be told? It lets go of any.
     pub(super) fn check_request(&self, Request { filter, kind, .. }: &Request) -> Result<(), Reason> {
-        if *kind == Kind::Unsubscribe {
-            return Ok(());
+        let (Kind::Subscribe(options) | Kind::Restore(options)) = *kind else { return Ok(()) };
+        if !self.properties && options != options.qos.into() {
+            return Err(Reason::UNSUPPORTED_PROTOCOL_VERSION);
         }
         if filter.share_name().is_some() && !self.shared_subscription_available {
             return Err(Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);

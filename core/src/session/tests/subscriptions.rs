@@ -292,3 +292,12 @@ fn a_filter_of_an_earlier_process_can_be_given_back() {
     story.session.unsubscribe(&filter("old"), Tag(1));
     assert_eq!(story.told(), ["UNSUBSCRIBE old"]);
 }
+
+#[test]
+fn options_an_old_connection_cannot_tell_are_refused_and_not_dropped() {
+    let mut story = Story::online(Version::V311);
+    story.subscribe("a", SubscribeOptions { no_local: true, ..QoS::AtMostOnce.into() }, 1);
+    story.subscribe("b", QoS::AtMostOnce.into(), 2);
+    assert_eq!(story.told(), ["SUBSCRIBE b"]);
+    assert_eq!(story.events(), [granted(1, 0x84)]);
+}
