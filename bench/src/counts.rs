@@ -165,12 +165,11 @@ fn parse(text: &str) -> Profile {
             made = Some(times);
         } else if line.starts_with(|letter: char| letter.is_ascii_digit()) {
             let cost: u64 = line.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-            match made.take() {
-                Some(times) => *profile.calls.entry(called.into()).or_default() += times,
-                None => {
-                    profile.total += cost;
-                    *profile.costs.entry(function.into()).or_default() += cost;
-                }
+            if let Some(times) = made.take() {
+                *profile.calls.entry(called.into()).or_default() += times;
+            } else {
+                profile.total += cost;
+                *profile.costs.entry(function.into()).or_default() += cost;
             }
         }
     }

@@ -29,7 +29,7 @@ async fn connect(job: &Job, client_id: String) -> Result<(AsyncClient, EventLoop
     let mut options = MqttOptions::new(client_id, "127.0.0.1", job.port);
     options.set_inflight(job.window).set_max_packet_size(16 << 20, 16 << 20);
     let (client, mut events) = AsyncClient::new(options, CHANNEL);
-    // Without it Nagle's algorithm holds acknowledgements back: 20 k/s at QoS 1.
+    // Without it Nagle's algorithm holds packets back: 155 k/s published at QoS 0, 20 k/s received at QoS 1.
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     events.set_network_options(network);
