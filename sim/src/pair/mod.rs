@@ -80,13 +80,19 @@ impl Pair {
     /// With these settings. The broker keeps a log and records violations without ending connections.
     #[must_use]
     pub fn with(version: Version, config: Config, broker: broker::Config) -> Self {
-        let session = SessionMode::Persistent { expiry: Duration::from_hours(1) };
-        let options =
-            ConnectOptions { version, client_id: CLIENT.to_owned(), session, ..ConnectOptions::default() };
-        Self::with_options(options, config, broker, 0)
+        Self::with_seed(version, config, broker, 0)
     }
 
     /// With these settings, and chance from this seed.
+    #[must_use]
+    pub fn with_seed(version: Version, config: Config, broker: broker::Config, seed: u64) -> Self {
+        let session = SessionMode::Persistent { expiry: Duration::from_hours(1) };
+        let options =
+            ConnectOptions { version, client_id: CLIENT.to_owned(), session, ..ConnectOptions::default() };
+        Self::with_options(options, config, broker, seed)
+    }
+
+    /// With these settings, all that CONNECT says among them, and chance from this seed.
     #[must_use]
     pub fn with_options(options: ConnectOptions, config: Config, broker: broker::Config, seed: u64) -> Self {
         let settings = broker::Config { keep_log: true, on_violation: broker::OnViolation::Record, ..broker };
@@ -215,6 +221,17 @@ impl Pair {
             self.remains.push(wire);
         }
         self.client.crash(self.now);
+    }
+
+    /// From now on the store makes nothing safe by itself: [`commit_store`](Self::commit_store) does.
+    pub fn hold_store(&mut self) {
+        self.client.commit_eagerly = false;
+    }
+
+    /// Make the oldest `count` operations of the store safe. False: there are none.
+    pub fn commit_store(&mut self, count: usize) -> bool {
+        self.client.keep();
+        self.client.commit(count)
     }
 
     /// Do everything that can be done without time passing.
