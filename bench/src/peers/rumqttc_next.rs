@@ -30,7 +30,7 @@ fn quality(qos: u8) -> QoS {
 
 async fn connect(job: &Job, client_id: String) -> Result<(AsyncClient, EventLoop), Error> {
     let mut options = MqttOptions::new(client_id, ("127.0.0.1", job.port));
-    options.set_inflight(job.window).set_max_request_batch(BATCH);
+    options.set_inflight(job.window).set_max_request_batch(BATCH).set_max_packet_size(16 << 20, 16 << 20);
     let (client, mut events) = AsyncClient::builder(options).capacity(CHANNEL).build();
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
