@@ -141,9 +141,8 @@ fn with_properties(arguments: &Connection, mut options: Options) -> Options {
         Property::TopicAliasMaximum,
     ];
     let given = &arguments.properties;
-    if let Some(maximum) = given.number(Place::Connect, Property::ReceiveMaximum) {
-        options = options.inbound(maximum, INBOUND_BYTES);
-    }
+    let maximum = given.number(Place::Connect, Property::ReceiveMaximum).unwrap_or(RECEIVE_MAXIMUM);
+    options = options.inbound(maximum, INBOUND_BYTES);
     if let Some(maximum) = given.number(Place::Connect, Property::MaximumPacketSize) {
         options = options.maximum_packet_size(maximum);
     }
@@ -164,6 +163,10 @@ const WINDOW_BEFORE_5: u16 = 20;
 
 /// What is accepted may be finished for so long after the end has come.
 const GOODBYE: Duration = Duration::from_millis(500);
+
+/// As many as there are packet identifiers. mosquitto 2.0.11, which is Debian's, does not keep to less, and a client
+/// that insists loses its connection again and again; what is held is bounded in bytes anyway.
+const RECEIVE_MAXIMUM: u16 = u16::MAX;
 
 /// The client's default.
 const INBOUND_BYTES: usize = 16 * 1024 * 1024;

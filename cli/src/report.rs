@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Display};
 use std::io::Write;
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
+use indicatif::ProgressBar;
 use packetboat::{Connected, Event, State};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -93,7 +95,22 @@ pub(crate) fn version_name(level: u8) -> &'static str {
     }
 }
 
+/// What draws on standard error at the same time, if anything does.
+static BAR: OnceLock<ProgressBar> = OnceLock::new();
+
+/// From now on lines are written above this bar.
+pub(crate) fn stay_above(bar: &ProgressBar) {
+    // There is one bar in the life of the process.
+    let _ = BAR.set(bar.clone());
+}
+
 fn line(style: Style, mark: &str, message: &dyn Display) {
-    // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(anstream::stderr().lock(), "{style}{mark}{style:#}{message}");
+    let write = || {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(anstream::stderr().lock(), "{style}{mark}{style:#}{message}");
+    };
+    match BAR.get() {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
 }

@@ -23,8 +23,8 @@ impl Stop {
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             let code = signals.next().await;
-            report.debug("stopping; once more to stop at once");
             sender.send_replace(true);
+            report.debug("stopping; once more to stop at once");
             // Whatever holds the process up now, a standard output nobody reads from for example, does so for long.
             let _ = tokio::time::timeout(GRACE, signals.next()).await;
             std::process::exit(code);

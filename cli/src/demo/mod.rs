@@ -54,7 +54,7 @@ pub(crate) async fn run() -> Result<Exit, Failure> {
 
 async fn tell(story: &Story) -> Result<Check, String> {
     let broker = Broker::start().await.map_err(|error| format!("no broker: {error}"))?;
-    story.line("broker", format_args!("a strict one, in this process, at {}", broker.url()));
+    story.line("broker", format_args!("strict, in this process: {}", broker.url()));
     let options = Options::new(&broker.url())
         .client_id(CLIENT_ID)
         .backoff(Duration::from_millis(400), Duration::from_millis(400))
@@ -72,7 +72,7 @@ async fn tell(story: &Story) -> Result<Check, String> {
     let receiver = tokio::spawn(receive(stream));
 
     let unconfirmed = publish(&client, &broker, story).await?;
-    story.line("confirmed", format_args!("by the broker, all but {unconfirmed} of {} messages", 3 * ROUNDS));
+    story.line("confirmed", format_args!("{} of {} messages", 3 * ROUNDS as usize - unconfirmed, 3 * ROUNDS));
     let end = client.publish("demo/end", "end").qos(QoS::ExactlyOnce).await;
     end.map_err(|error| error.to_string())?;
     let tally = receiver.await.map_err(|error| error.to_string())?;
@@ -107,10 +107,7 @@ async fn publish(client: &Client, broker: &Broker, story: &Story) -> Result<usiz
             _ => None,
         };
         if let Some((direction, word)) = direction {
-            story.line(
-                "cut",
-                format_args!("in the middle of a message of 32 KiB, on its way {word} the broker"),
-            );
+            story.line("cut", format_args!("in the middle of a 32 KiB message {word} the broker"));
             broker.faults().cut_after_bytes(direction, CUT_AFTER);
         }
         let size = if direction.is_some() { LARGE } else { SMALL };
@@ -121,7 +118,7 @@ async fn publish(client: &Client, broker: &Broker, story: &Story) -> Result<usiz
             receipts.push(receipt.map_err(|error| error.to_string())?);
         }
     }
-    story.line("published", "everything; publishing went on while there was no connection");
+    story.line("published", "all, also while there was no connection");
     let mut unconfirmed = 0;
     for receipt in receipts {
         unconfirmed += usize::from(receipt.await.is_err());
@@ -150,10 +147,7 @@ fn watch(client: &Client, story: Story) -> JoinHandle<u64> {
             match event {
                 Event::Disconnected { cause, retry_in: Some(wait), .. } => {
                     (cuts, since) = (cuts + 1, Instant::now());
-                    story.line(
-                        "lost",
-                        format_args!("{cause}; the next attempt comes in {} ms", wait.as_millis()),
-                    );
+                    story.line("lost", format_args!("{cause}; next attempt in {} ms", wait.as_millis()));
                 }
                 Event::Connected(connected) => {
                     let queue = client.queue();

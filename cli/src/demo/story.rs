@@ -41,16 +41,16 @@ impl Story {
     /// The count.
     pub(super) fn result(&self, check: &Check) {
         print(format_args!(
-            "\n  {TITLE}{:<22}{:>8}{:>10}{:>8}{:>9}{TITLE:#}",
+            "\n  {TITLE}{:<20}{:>6}{:>10}{:>6}{:>9}{TITLE:#}",
             "", "sent", "received", "lost", "doubled"
         ));
         for qos in QOS {
             let row = check.tally.row(qos);
-            let name = format!("QoS {}, {}", qos as u8, promise(qos));
+            let name = format!("QoS {} {}", qos as u8, promise(qos));
             let style = if check.keeps(qos) { GOOD } else { BAD };
             let verdict = verdict(qos, row, check.keeps(qos));
             print(format_args!(
-                "  {name:<22}{:>8}{:>10}{:>8}{:>9}   {style}{verdict}{style:#}",
+                "  {name:<20}{:>6}{:>10}{:>6}{:>9}   {style}{verdict}{style:#}",
                 check.sent, row.received, row.lost, row.doubled
             ));
         }
@@ -84,8 +84,8 @@ fn verdict(qos: QoS, row: Row, kept: bool) -> &'static str {
     match (qos, kept) {
         (_, false) if row.out_of_order > 0 => "BROKEN: out of order",
         (_, false) => "BROKEN",
-        (QoS::AtMostOnce, true) if row.lost > 0 => "kept: what was on the wire is gone",
-        (QoS::AtLeastOnce, true) if row.doubled > 0 => "kept: sent again, since the answer was lost",
+        (QoS::AtMostOnce, true) if row.lost > 0 => "kept (lost on the wire)",
+        (QoS::AtLeastOnce, true) if row.doubled > 0 => "kept (sent again)",
         (_, true) => "kept",
     }
 }

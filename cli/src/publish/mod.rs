@@ -33,9 +33,11 @@ pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
     let watch = Watch::new(&client, report, drop);
     let mut sender = Sender::new(&client, topics, &arguments, report);
     let interruption = tokio::select! {
-        result = sender.send(payload) => result.map(|()| None),
+        // First of all: the end of the input may come with the signal.
+        biased;
         () = stop.asked() => Ok(Some("stopped")),
         () = reached(until) => Ok(Some("the time of -W is up")),
+        result = sender.send(payload) => result.map(|()| None),
     };
     sender.finish();
     let summary = sender.summary();

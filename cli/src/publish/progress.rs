@@ -1,9 +1,12 @@
 //! How far a bulk publish has got, on standard error where that is a terminal.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+use crate::report;
 
 /// Drawn ten times a second, or not at all.
 #[derive(Debug)]
@@ -22,14 +25,18 @@ impl Progress {
         }
         let (bar, template) = match count {
             Some(count) => {
-                (ProgressBar::new(count), "{bar:30} {human_pos} of {human_len} messages delivered, {per_sec}")
+                (ProgressBar::new(count), "{bar:20} {human_pos} of {human_len} messages delivered, {rate}")
             }
-            None => (ProgressBar::new_spinner(), "{spinner} {human_pos} messages delivered, {per_sec}"),
+            None => (ProgressBar::new_spinner(), "{spinner} {human_pos} messages delivered, {rate}"),
         };
         // The templates above are right; if not, the standard one will do.
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate));
         }
+        report::stay_above(&bar);
         bar.enable_steady_tick(Duration::from_millis(100));
         Self(Some(bar))
     }

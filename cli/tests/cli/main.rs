@@ -1,4 +1,5 @@
 //! The command as users run it, against the embedded broker and, where there is one, mosquitto.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic, in its helpers too")]
 
 mod demo;
 mod help;

@@ -13,7 +13,7 @@ use packetboat_sim::net::{Broker, Options};
 use tokio::runtime::Runtime;
 
 /// Longer than anything here takes.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) fn packetboat<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_packetboat"));
