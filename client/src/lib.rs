@@ -26,6 +26,11 @@
 //! not, and no received message is lost. A loop that publishes or receives much belongs in a spawned task: in the body
 //! of `#[tokio::main]` each wake-up costs several times as much.
 
+/// The example of README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod client;
 mod error;
 mod events;
