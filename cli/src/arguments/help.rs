@@ -86,7 +86,7 @@ pub(super) const SUBSCRIBE: &str = concat!(
 
 Format (-F):
   %t topic   %p payload   %x %X payload in hexadecimal   %l payload's length
-  %q QoS   %r retain flag   %m packet identifier   %% percent sign
+  %q QoS   %r retain flag   %m packet identifier (0 for now)   %% percent sign
   %j JSON with the payload as a string   %J JSON, and the payload is JSON itself
   %I date and time (ISO 8601)   %U Unix time with nanoseconds
   %A topic alias   %C content type   %D correlation data   %R response topic

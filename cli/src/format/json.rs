@@ -20,7 +20,7 @@ pub(super) fn render(
     string(message.topic, out);
     let (qos, retain, length) = (message.qos as u8, u8::from(message.retain), message.payload.len());
     out.extend_from_slice(format!(",\"qos\":{qos},\"retain\":{retain},\"payloadlen\":{length}").as_bytes());
-    if message.qos != QoS::AtMostOnce {
+    if message.qos != QoS::AtMostOnce && message.packet_identifier != 0 {
         out.extend_from_slice(format!(",\"mid\":{}", message.packet_identifier).as_bytes());
     }
     if !message.properties.is_empty() {

@@ -62,7 +62,7 @@ pub(crate) struct View<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// Zero at QoS 0.
+    /// Zero at QoS 0, and where it is not known.
     pub(crate) packet_identifier: u16,
     pub(crate) properties: Properties<'a>,
 }
@@ -78,6 +78,7 @@ impl<'a> View<'a> {
             payload: message.payload(),
             qos: message.qos(),
             retain: message.retain(),
+            // The client does not hand it on.
             packet_identifier: 0,
             properties: message.properties(),
         }
