@@ -170,6 +170,14 @@ impl Running {
     }
 }
 
+/// A test that fails leaves nothing behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[track_caller]
 pub(crate) fn run(command: Command) -> Ended {
     Running::start(command).end()
