@@ -259,7 +259,7 @@ impl Client<'_> {
             }
             // What the store had not forgotten yet when the process died is released once more.
             _ if self.connection.watch.lossy || self.connection.watch.excused => {
-                found = Reason::PACKET_IDENTIFIER_NOT_FOUND
+                found = Reason::PACKET_IDENTIFIER_NOT_FOUND;
             }
             _ => {
                 found = Reason::PACKET_IDENTIFIER_NOT_FOUND;

@@ -1,7 +1,7 @@
 //! The strict broker on a real socket, for demonstrations and for tests of clients. Not for production.
 //!
 //! It listens on 127.0.0.1 without encryption, keeps everything in memory, and closes the connection of a client that
-//! breaks a rule of the protocol. What the rules are about is in [`broker`](crate::broker).
+//! breaks a rule of the protocol. What the rules are about is in [`broker`].
 //!
 //! ```
 //! use packetboat_sim::net::Broker;

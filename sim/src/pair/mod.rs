@@ -109,12 +109,20 @@ impl Pair {
     }
 
     /// Open a connection, and drive.
+    ///
+    /// # Panics
+    ///
+    /// If there is one.
     pub fn connect(&mut self) {
         self.dial();
         self.drive();
     }
 
     /// Open a connection; nothing is written yet.
+    ///
+    /// # Panics
+    ///
+    /// If there is one.
     pub fn dial(&mut self) {
         assert!(self.wire.is_none(), "connected already");
         self.connections += 1;

@@ -8,6 +8,7 @@ use packetboat_core::wire::{QoS, Reason};
 use super::messages::tag_of;
 use super::{Promise, World};
 use crate::broker::Message;
+use crate::pair::store::Kept;
 use crate::pair::{CLIENT, Incoming};
 
 /// Apart from those the client publishes to.
@@ -30,16 +31,19 @@ struct Published {
     arrived: usize,
     /// How often it may arrive at QoS 2.
     most: usize,
-    /// Its end was seen: acknowledged by the application.
-    done: bool,
+    /// The identifier it last arrived under, at QoS 2.
+    id: Option<u16>,
 }
 
 #[derive(Debug)]
 struct Held {
     tag: u64,
     token: AckToken,
+    qos: QoS,
     holders: u16,
     abandoned: bool,
+    /// It arrived on this connection.
+    connection: usize,
 }
 
 impl Arrivals {
@@ -57,10 +61,15 @@ impl Arrivals {
         self.published.values_mut().for_each(|published| published.due = None);
     }
 
-    /// What was in the application's hands may come again.
-    pub(super) fn crashed(&mut self) {
+    /// What was in the application's hands may come again, unless the store knows that it was acknowledged.
+    pub(super) fn crashed(&mut self, committed: &[Kept]) {
         self.held.clear();
-        self.published.values_mut().for_each(|published| published.most += 1);
+        for published in self.published.values_mut() {
+            let stored = |kept: &Kept| matches!(kept, Kept::Inbound { id } if Some(*id) == published.id);
+            if !committed.iter().any(stored) {
+                published.most += 1;
+            }
+        }
     }
 }
 
@@ -75,7 +84,7 @@ impl World {
             // Nobody promises QoS 0, nor what is larger than the client wants.
             let fits = padding + 60 < self.plan.options.maximum_packet_size as usize;
             let due = granted.filter(|qos| *qos > QoS::AtMostOnce && fits);
-            self.arrivals.published.insert(tag, Published { topic, due, arrived: 0, most: 1, done: false });
+            self.arrivals.published.insert(tag, Published { topic, due, arrived: 0, most: 1, id: None });
             self.tell(|| format!("the broker publishes {tag} to {topic} {qos:?}, due {due:?}"));
             let payload = format!("{tag}:{}", "y".repeat(padding));
             self.pair.broker.publish(Message::new(topic, payload, qos), self.pair.now);
@@ -96,19 +105,18 @@ impl World {
             if incoming.qos == QoS::ExactlyOnce && published.arrived > published.most {
                 return Err(format!("{tag} was delivered again: {published:?}"));
             }
-            match incoming.token {
-                Some(token) if incoming.holders > 0 => {
-                    self.arrivals.held.push(Held { tag, token, holders: incoming.holders, abandoned: false });
-                }
-                _ => published.done = true,
+            published.id = incoming.id.filter(|_| incoming.qos == QoS::ExactlyOnce);
+            if let Some(token) = incoming.token.filter(|_| incoming.holders > 0) {
+                let (qos, holders, connection) = (incoming.qos, incoming.holders, self.connections);
+                self.arrivals.held.push(Held { tag, token, qos, holders, abandoned: false, connection });
             }
         }
         Ok(())
     }
 
-    pub(super) fn release_one(&mut self) {
+    pub(super) fn release_one(&mut self) -> Promise {
         if self.arrivals.held.is_empty() {
-            return;
+            return Ok(());
         }
         // Mostly the oldest, since the others wait for it.
         let oldest = self.dice.percent(60);
@@ -118,19 +126,22 @@ impl World {
             1 => Release::Abandon,
             _ => Release::Acknowledge,
         };
-        self.release(at, release);
+        self.release(at, release)
     }
 
     /// The application lets go of everything.
-    pub(super) fn release_all(&mut self) {
+    pub(super) fn release_all(&mut self) -> Promise {
         while !self.arrivals.held.is_empty() {
-            self.release(0, Release::Acknowledge);
+            self.release(0, Release::Acknowledge)?;
         }
+        Ok(())
     }
 
-    fn release(&mut self, at: usize, release: Release) {
+    fn release(&mut self, at: usize, release: Release) -> Promise {
+        let here = self.pair.is_connected().then_some(self.connections);
         let held = &mut self.arrivals.held[at];
         let (tag, token) = (held.tag, held.token);
+        let stale = held.qos == QoS::AtLeastOnce && Some(held.connection) != here;
         held.holders -= 1;
         held.abandoned |= release == Release::Abandon;
         self.arrivals.divided |= held.abandoned;
@@ -147,8 +158,13 @@ impl World {
                     published.most += 1;
                     published.due = None;
                 }
-                Release::Acknowledge => published.done = true,
+                Release::Acknowledge => {}
             }
+        }
+        if stale && fresh {
+            Err(format!("{tag} was acknowledged by a token of an older connection"))
+        } else {
+            Ok(())
         }
     }
 

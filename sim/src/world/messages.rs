@@ -28,12 +28,22 @@ pub(super) struct Messages {
 struct Sent {
     topic: &'static str,
     qos: QoS,
+    retain: bool,
+    /// What must arrive of its properties.
+    properties: PropertiesBuf,
     ticket: Option<Ticket>,
     /// Finished at the call: QoS 0 in the output.
     encoded: bool,
     outcome: Option<Outcome>,
     /// Its process died before it ended; was it in the store?
     orphan: Option<bool>,
+}
+
+impl Sent {
+    fn is(&self, message: &broker::Message) -> bool {
+        (self.topic, self.qos, self.retain) == (&*message.topic, message.qos, message.retain)
+            && self.properties == message.properties
+    }
 }
 
 impl Messages {
@@ -100,15 +110,24 @@ impl World {
         };
         let payload: Arc<[u8]> = format!("{tag}:{}", "x".repeat(padding)).into_bytes().into();
         let mut properties = PropertiesBuf::new();
+        if self.dice.percent(8) {
+            // Without wildcards and U+0000 it is a response topic.
+            let _ = properties.response_topic("answer/here");
+        }
+        let kept = if self.plan.options.version.has_properties() {
+            properties.clone()
+        } else {
+            PropertiesBuf::new()
+        };
         if self.dice.percent(12) {
             properties.message_expiry_interval(u32::try_from(self.dice.index(4)).unwrap_or(0));
         }
-        let shared = self.dice.percent(50);
+        let (shared, retain) = (self.dice.percent(50), self.dice.percent(5));
         let message = Outgoing {
             topic: TopicName::new(topic).unwrap_or_else(|error| panic!("{error}")),
             payload: if shared { Payload::Shared(&payload) } else { Payload::Borrowed(&payload) },
             qos,
-            retain: self.dice.percent(5),
+            retain,
             properties: properties.as_properties(),
             drop_properties: self.dice.percent(50),
             tag: Tag(tag),
@@ -123,7 +142,9 @@ impl World {
             Err(_) => return self.messages.refused.push(tag),
         };
         let qos = qos.min(self.plan.config.maximum_qos);
-        self.messages.sent.insert(tag, Sent { topic, qos, ticket, encoded, outcome: None, orphan: None });
+        let properties = kept;
+        let sent = Sent { topic, qos, retain, properties, ticket, encoded, outcome: None, orphan: None };
+        self.messages.sent.insert(tag, sent);
     }
 
     pub(super) fn cancel_one(&mut self) {
@@ -144,7 +165,7 @@ impl World {
         for entry in self.pair.broker.accepted(CLIENT) {
             let tag = tag_of(&entry.message.payload).ok_or("a payload nobody published")?;
             let known = self.messages.sent.get(&tag);
-            if known.is_none_or(|sent| sent.topic != entry.message.topic || sent.qos != entry.message.qos) {
+            if known.is_none_or(|sent| !sent.is(&entry.message)) {
                 return Err(format!(
                     "message {tag} reached the broker changed: {:?}, {known:?}",
                     entry.message

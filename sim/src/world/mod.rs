@@ -10,16 +10,17 @@ mod filters;
 mod messages;
 mod plan;
 mod settle;
+mod trouble;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use packetboat_core::session::SessionMode;
-use packetboat_core::wire::{Reason, Version};
+use packetboat_core::time::Instant;
+use packetboat_core::wire::Version;
 
-use crate::broker::{self, ConnectionId, Direction, Refusal};
-use crate::link::Loss;
-use crate::pair::{CLIENT, Pair};
+use crate::broker::{self, ConnectionId};
+use crate::pair::Pair;
 
 use arrivals::Arrivals;
 use filters::Filters;
@@ -66,7 +67,7 @@ pub struct Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { seed, version, what } = self;
-        write!(f, "world {seed} of {version:?}: {what}\n")?;
+        writeln!(f, "world {seed} of {version:?}: {what}")?;
         write!(f, "replay: PACKETBOAT_SEED={seed} cargo test -p packetboat-sim --test worlds -- --nocapture")
     }
 }
@@ -113,6 +114,8 @@ struct World {
     /// The broker lost the session, and the process died before its store knew. The next process takes identifiers of
     /// the lost session for its own.
     doubtful: bool,
+    /// Nothing gets through in either direction since then.
+    deaf: Option<(u64, Instant)>,
     tell: bool,
 }
 
@@ -142,6 +145,7 @@ impl World {
             session: None,
             betrayed: false,
             doubtful: false,
+            deaf: None,
             tell,
         }
     }
@@ -170,9 +174,10 @@ impl World {
     /// The random part.
     fn live(&mut self) -> Promise {
         for _ in 0..self.plan.steps {
-            self.step();
+            self.step()?;
             self.proceed();
             self.notice()?;
+            self.check_silence()?;
             if self.betrayed {
                 break;
             }
@@ -181,11 +186,11 @@ impl World {
     }
 
     /// One random event.
-    fn step(&mut self) {
+    fn step(&mut self) -> Promise {
         match self.dice.index(100) {
             0..=37 => self.publish(),
             38..=49 => self.publish_from_broker(),
-            50..=64 => self.release_one(),
+            50..=64 => self.release_one()?,
             65..=68 => self.subscribe_or_unsubscribe(),
             69..=71 => self.cancel_one(),
             72..=80 => self.pass_some_time(),
@@ -200,6 +205,7 @@ impl World {
         if !self.pair.is_connected() && self.dice.percent(50) {
             self.dial();
         }
+        Ok(())
     }
 
     /// Let everything happen that can, or only some of it, or nothing yet.
@@ -236,68 +242,6 @@ impl World {
         self.pair.pass(Duration::from_millis(milliseconds as u64));
     }
 
-    fn disturb_link(&mut self) {
-        if self.plan.calm || self.dice.percent(60) {
-            return self.cut();
-        }
-        let direction = self.dice.pick(&[Direction::ToBroker, Direction::ToClient]);
-        let (stalled, bytes, cut) = (self.dice.percent(50), self.dice.index(60), self.dice.percent(50));
-        let conditions = plan::conditions(false, &mut self.dice);
-        let Some(link) = self.pair.link() else { return };
-        if cut {
-            link.cut_after(direction, bytes);
-        } else {
-            link.stall(direction, stalled);
-            link.set_conditions(conditions);
-        }
-        self.tell(|| format!("{direction:?}: cut after {bytes} ({cut}) or stalled ({stalled})"));
-    }
-
-    fn cut(&mut self) {
-        let loss = Loss { to_broker: self.dice.percent(50), to_client: self.dice.percent(50) };
-        if self.dice.percent(50) {
-            // In the middle of what the client has to say.
-            let (direction, bytes) =
-                (self.dice.pick(&[Direction::ToBroker, Direction::ToClient]), self.dice.index(40));
-            if let Some(link) = self.pair.link() {
-                link.cut_after(direction, bytes);
-                self.tell(|| format!("cut after {bytes} bytes {direction:?}"));
-            }
-        } else if let Some(link) = self.pair.link() {
-            link.cut(loss);
-            self.tell(|| format!("cut, {loss:?}"));
-        }
-    }
-
-    fn disturb_broker(&mut self) {
-        let now = self.pair.now;
-        match self.dice.index(10) {
-            0..=2 => {
-                let reason = self.dice.pick(&[Reason::SERVER_SHUTTING_DOWN, Reason::ADMINISTRATIVE_ACTION]);
-                self.tell(|| format!("the broker says {reason}"));
-                self.pair.broker.disconnect(CLIENT, reason, now);
-            }
-            3..=5 => {
-                let refusal = self.dice.pick(&[
-                    Refusal::Code(Reason::SERVER_BUSY),
-                    Refusal::Close,
-                    Refusal::OldShape(3),
-                ]);
-                self.tell(|| format!("the next connect will meet {refusal:?}"));
-                self.pair.broker.faults().refuse(1, refusal);
-            }
-            6..=7 => {
-                self.tell(|| "the broker forgets the session".to_owned());
-                self.pair.broker.forget(CLIENT, now);
-                self.session_lost();
-            }
-            _ => {
-                self.tell(|| "the broker cuts".to_owned());
-                self.pair.broker.cut_off(CLIENT, now);
-            }
-        }
-    }
-
     /// CONNACK arrived.
     fn connected(&mut self, session_present: bool) {
         let connection = self.pair.client.connected.pop_front().map(ConnectionId);
@@ -314,23 +258,6 @@ impl World {
     fn session_lost(&mut self) {
         self.losses += 1;
         self.arrivals.session_lost();
-    }
-
-    fn crash(&mut self) {
-        let Some(store) = &self.pair.client.store else { return };
-        self.doubtful |= self.losses > 0 && store.has_unforgotten();
-        self.tell(|| "the process dies".to_owned());
-        self.crashes += 1;
-        self.pair.crash();
-        let committed = self.pair.client.store.as_ref().map_or(&[][..], |store| store.committed());
-        self.messages.crashed(committed);
-        self.arrivals.crashed();
-        self.filters.crashed();
-    }
-
-    fn leave(&mut self) {
-        self.tell(|| "leave".to_owned());
-        self.pair.client.session.leave(Reason::NORMAL_DISCONNECTION);
     }
 
     fn commit_some(&mut self) {

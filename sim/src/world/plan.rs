@@ -96,7 +96,6 @@ fn client(version: Version, dice: &mut Dice) -> Config {
         durable: dice.percent(35),
         fixed_version: dice.percent(50).then_some(version),
         resend_unresolved: dice.percent(75),
-        ..Config::default()
     }
 }
 

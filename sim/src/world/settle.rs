@@ -27,7 +27,7 @@ impl World {
             if rounds > ROUNDS {
                 return Err(format!("nothing moves any more: {}", self.state()));
             }
-            self.go_on();
+            self.go_on()?;
         }
         self.pair.broker.check_idle(CLIENT, self.pair.now);
         self.notice()?;
@@ -59,8 +59,8 @@ impl World {
         self.pair.connect();
     }
 
-    fn go_on(&mut self) {
-        self.release_all();
+    fn go_on(&mut self) -> Promise {
+        self.release_all()?;
         self.pair.drive();
         if self.arrivals.take_divided() || !self.pair.is_connected() {
             self.reconnect();
@@ -69,6 +69,7 @@ impl World {
             let wait = next.since(self.pair.now).min(Duration::from_secs(1));
             self.pair.pass(wait.max(Duration::from_millis(1)));
         }
+        Ok(())
     }
 
     fn is_settled(&mut self) -> Result<bool, String> {

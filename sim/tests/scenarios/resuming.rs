@@ -155,14 +155,11 @@ fn a_lost_session_is_told_of_in_the_receipt() {
             let events = pair.events();
             assert_eq!(resumed(&events), Some(false));
             let ended = ended(&events);
-            match outcome {
-                Some(outcome) => assert_eq!(ended, [(1, outcome)]),
-                None => {
-                    let flagged = |outcome: &Outcome| {
-                        matches!(outcome, Outcome::Acknowledged { possible_duplicate: true, .. })
-                    };
-                    assert!(flagged(&ended[0].1), "{ended:?}");
-                }
+            if let Some(outcome) = outcome {
+                assert_eq!(ended, [(1, outcome)]);
+            } else {
+                let flagged = matches!(ended[0].1, Outcome::Acknowledged { possible_duplicate: true, .. });
+                assert!(flagged, "{ended:?}");
             }
             assert_eq!(count(&pair, "twice"), copies);
             pair.check();
