@@ -72,6 +72,7 @@ fn lines_are_sent_as_they_are_typed() {
     publisher.write(b"two\nthr");
     embedded.runtime.block_on(embedded.broker.until(|core| core.accepted("p").len() == 2));
     publisher.write(b"ee");
+    publisher.close_input();
     publisher.end().expect(0);
     assert_eq!(embedded.broker.accepted("p")[2].message.payload, b"three");
 }

@@ -146,10 +146,9 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    /// Wait for the end.
+    /// Wait for the end. Standard input stays as it is.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
-        self.close_input();
         loop {
             match self.stderr.recv_timeout(LONG) {
                 Ok(line) => {
@@ -180,7 +179,7 @@ impl Drop for Running {
 
 #[track_caller]
 pub(crate) fn run(command: Command) -> Ended {
-    Running::start(command).end()
+    run_with(command, b"")
 }
 
 #[track_caller]
