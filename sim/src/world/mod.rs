@@ -68,7 +68,9 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { seed, version, what } = self;
         writeln!(f, "world {seed} of {version:?}: {what}")?;
-        write!(f, "replay: PACKETBOAT_SEED={seed} cargo test -p packetboat-sim --test worlds -- --nocapture")
+        let test = if version.has_properties() { "worlds_of_5_0" } else { "worlds_of_3_1_1" };
+        let command = format!("cargo test -p packetboat-sim --test worlds {test} -- --nocapture");
+        write!(f, "replay: PACKETBOAT_SEED={seed} {command}")
     }
 }
 
