@@ -86,7 +86,7 @@ pub struct Config {
     pub refused_per_mille: u16,
     /// Tell 5.0 publishers when nobody listens: reason 0x10.
     pub report_no_subscribers: bool,
-    /// How long a client may take to send CONNECT.
+    /// How long a client may take to send CONNECT, and to close the connection after DISCONNECT.
     pub connect_timeout: Duration,
     /// What becomes of a client that breaks a rule.
     pub on_violation: OnViolation,

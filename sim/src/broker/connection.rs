@@ -248,12 +248,16 @@ impl Connection {
 
     /// When something has to happen here, if nothing else does.
     pub(super) fn deadline(&self, connect_timeout: Duration) -> Option<Instant> {
-        let answer = self.answers.front().map(|(due, _)| *due);
-        let silence = match self.phase {
+        // Nobody is silent who waits for an answer.
+        if let Some((due, _)) = self.answers.front() {
+            return Some(*due);
+        }
+        match self.phase {
             Phase::Fresh => Some(self.opened + connect_timeout),
+            // It says goodbye and stays.
+            Phase::Left => Some(self.heard + connect_timeout),
             Phase::Online if !self.keep_alive.is_zero() => Some(self.heard + self.keep_alive * 3 / 2),
             _ => None,
-        };
-        answer.into_iter().chain(silence).min()
+        }
     }
 }

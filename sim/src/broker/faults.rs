@@ -93,7 +93,7 @@ impl Faults {
         self
     }
 
-    /// Answer every packet so much later.
+    /// Answer CONNECT, PUBLISH, PUBREL, SUBSCRIBE and UNSUBSCRIBE so much later.
     pub fn delay_answers(&mut self, delay: Duration) -> &mut Self {
         self.delay = delay;
         self

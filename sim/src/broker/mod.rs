@@ -250,7 +250,7 @@ impl Broker {
                 }
                 Ok(Decoded::Incomplete { .. }) => return used,
                 Err(error) => {
-                    self.handle_nonsense(id, error, now);
+                    self.handle_nonsense(id, rest[0], error, now);
                     return bytes.len();
                 }
             }

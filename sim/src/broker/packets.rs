@@ -41,19 +41,24 @@ impl Broker {
         }
     }
 
-    /// The bytes are no packet.
-    pub(super) fn handle_nonsense(&mut self, id: ConnectionId, error: DecodeError, now: Instant) {
+    /// The bytes, of which this is the first, are no packet.
+    pub(super) fn handle_nonsense(&mut self, id: ConnectionId, first: u8, error: DecodeError, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let fresh = connection.phase == Phase::Fresh;
+        // Only a CONNACK of 5.0 says how large a packet may be.
+        let told = connection.phase == Phase::Online && connection.version.has_properties();
         let rule = match error {
-            DecodeError::TooLarge { .. } => &rules::PACKET_SIZE,
-            _ if connection.phase == Phase::Fresh => &rules::FIRST_PACKET,
-            _ => &rules::WELL_FORMED,
-        };
-        if let (Phase::Fresh, DecodeError::UnsupportedVersion { .. }) = (connection.phase, error) {
+            DecodeError::TooLarge { .. } => told.then_some(&rules::PACKET_SIZE),
             // A client of the future has broken no rule.
-            self.refuse(id, self.desk.config.wrong_version, now);
-        } else {
+            DecodeError::UnsupportedVersion { .. } if fresh => None,
+            _ if fresh && first >> 4 == PacketType::Connect as u8 => Some(&rules::CONNECT_WELL_FORMED),
+            _ if fresh => Some(&rules::FIRST_PACKET),
+            _ => Some(&rules::WELL_FORMED),
+        };
+        if let Some(rule) = rule {
             connection.breach_with(rule, error.reason(), error.to_string(), &mut self.desk);
+        } else if let DecodeError::UnsupportedVersion { .. } = error {
+            self.refuse(id, self.desk.config.wrong_version, now);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             // Where one packet ends and the next begins is not known any more.

@@ -37,6 +37,8 @@ pub(super) const ONE_CONNECT: Rule =
     rule("MQTT-3.1.0-2", "MQTT-3.1.0-2", PROTOCOL_ERROR, "a second CONNECT is an error");
 pub(super) const WELL_FORMED: Rule =
     rule("MQTT-4.13.1-1", "MQTT-4.8.0-1", Reason::MALFORMED_PACKET, "packets must be well formed");
+pub(super) const CONNECT_WELL_FORMED: Rule =
+    rule("MQTT-3.1.4-1", "MQTT-3.1.4-1", Reason::MALFORMED_PACKET, "CONNECT must be well formed");
 pub(super) const DIRECTION: Rule =
     rule("section 2.1.2", "section 2.2.1", PROTOCOL_ERROR, "only servers send this packet");
 pub(super) const EMPTY_IDENTIFIER: Rule = rule(

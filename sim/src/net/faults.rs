@@ -68,7 +68,7 @@ impl<'a> Faults<'a> {
         self.order(|faults| faults.cut_after_bytes(direction, count))
     }
 
-    /// Answer every packet so much later.
+    /// Answer CONNECT, PUBLISH, PUBREL, SUBSCRIBE and UNSUBSCRIBE so much later.
     pub fn delay_answers(self, delay: Duration) -> Self {
         self.order(|faults| faults.delay_answers(delay))
     }

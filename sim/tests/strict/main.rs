@@ -1,0 +1,7 @@
+//! The strict broker through its own door: each rule it watches, broken and kept, and how it behaves.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod connections;
+mod desk;
+mod limits;
