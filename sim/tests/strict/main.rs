@@ -3,5 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod connections;
+mod delivering;
 mod desk;
 mod limits;
+mod publishing;
+mod resending;
+mod retained;
+mod sessions;
+mod wills;
