@@ -20,7 +20,20 @@ impl Inner {
     #[inline]
     pub(crate) fn drain_events(&mut self) {
         while let Some(event) = self.session.poll_event() {
-            self.on_event(event);
+            match event {
+                session::Event::Published { tag, outcome } => self.on_published(tag, outcome),
+                event => self.on_event(event),
+            }
+        }
+    }
+
+    #[inline]
+    fn on_published(&mut self, tag: Tag, outcome: session::Outcome) {
+        if let Some(pending) = self.receipts.get_mut(Key::from(tag)) {
+            pending.outcome = Some(outcome);
+            if let Some(waker) = pending.waker.take() {
+                self.deferred.wake.push(waker);
+            }
         }
     }
 
@@ -30,12 +43,7 @@ impl Inner {
 
     fn on_event(&mut self, event: session::Event) {
         match event {
-            session::Event::Published { tag, outcome } => {
-                if let Some(pending) = self.receipts.get_mut(Key::from(tag)) {
-                    pending.outcome = Some(outcome);
-                    self.deferred.wake.extend(pending.waker.take());
-                }
-            }
+            session::Event::Published { tag, outcome } => self.on_published(tag, outcome),
             session::Event::Subscribed { tag, reason, properties } => {
                 let properties = properties.map_or_else(PropertiesBuf::new, |boxed| *boxed);
                 self.on_subscribed(tag, reason, properties);

@@ -8,6 +8,7 @@ use super::event::{Stage, Tag, Ticket};
 use super::ids::{IdSource, IdTable, RESERVED};
 use super::options::Config;
 use super::records::{List, Parts, Record, Records, State};
+use super::window::Window;
 use crate::time::Instant;
 use crate::wire::{Properties, QoS};
 
@@ -16,34 +17,6 @@ pub(super) type Use = u32;
 
 /// The identifier belongs to a SUBSCRIBE or UNSUBSCRIBE.
 pub(super) const REQUEST: Use = u32::MAX;
-
-/// Messages on the way at once: how many there are, or how many there may be.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Window {
-    /// QoS 1 and 2 together.
-    pub(super) all: usize,
-    /// QoS 2 of them.
-    pub(super) exactly_once: usize,
-}
-
-impl Window {
-    #[inline]
-    fn has_room(self, limit: Self, qos: QoS) -> bool {
-        self.all < limit.all && (qos != QoS::ExactlyOnce || self.exactly_once < limit.exactly_once)
-    }
-
-    #[inline]
-    fn add(&mut self, qos: QoS) {
-        self.all += 1;
-        self.exactly_once += usize::from(qos == QoS::ExactlyOnce);
-    }
-
-    #[inline]
-    fn remove(&mut self, qos: QoS) {
-        self.all -= 1;
-        self.exactly_once -= usize::from(qos == QoS::ExactlyOnce);
-    }
-}
 
 /// All messages the session has accepted and not finished. It lives as long as the session.
 #[derive(Debug)]
@@ -250,25 +223,61 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     }
 
     pub(super) fn accept(&mut self, parts: Parts<'_, P>, now: Instant) -> u32 {
-        self.sequence += 1;
-        let expiry = Properties::trusted(parts.properties).message_expiry_interval();
         let qos = parts.qos;
-        let slot = self.records.insert(parts, self.sequence);
-        let record = self.records.at_mut(slot);
-        if let Some(seconds) = expiry {
-            record.expire(now + Duration::from_secs(seconds.into()));
-        }
-        self.bytes += record.size();
+        let slot = self.insert(parts, now);
         let list = if qos == QoS::AtMostOnce { &mut self.queue0 } else { &mut self.queue };
         self.records.push_back(list, slot);
         slot
+    }
+
+    #[inline]
+    fn insert(&mut self, parts: Parts<'_, P>, now: Instant) -> u32 {
+        self.sequence += 1;
+        self.bytes += parts.size();
+        let properties = Properties::trusted(parts.properties);
+        let slot = self.records.insert(parts, self.sequence);
+        if let Some(seconds) = properties.message_expiry_interval() {
+            self.records.at_mut(slot).expire(now + Duration::from_secs(seconds.into()));
+        }
+        slot
+    }
+
+    /// Would a new message be the next to send, and has the window room for it?
+    #[inline]
+    pub(super) fn is_clear(&self, window: Window, qos: QoS) -> bool {
+        let nothing_waits = self.unsent.is_none() && self.queue.len() + self.queue0.len() == 0;
+        nothing_waits && !self.are_ids_scarce() && self.occupied.has_room(window, qos)
+    }
+
+    /// Accept a message whose PUBLISH goes into the output at once, at stream position `start`: what accepting,
+    /// admitting and sending come to where nothing is in between.
+    #[inline]
+    pub(super) fn dispatch(&mut self, parts: Parts<'_, P>, id: u16, start: u64, now: Instant) -> u32 {
+        let (qos, size) = (parts.qos, parts.size());
+        let slot = self.insert(parts, now);
+        self.records.push_back(&mut self.flight, slot);
+        self.ids.insert(id, slot);
+        self.occupied.add(qos);
+        self.flight_bytes += size;
+        self.awaited(now);
+        let record = self.records.at_mut(slot);
+        record.state = State::awaiting_first_answer(qos);
+        record.id = id;
+        record.occupies = true;
+        record.start = start;
+        record.since = now;
+        slot
+    }
+
+    fn are_ids_scarce(&self) -> bool {
+        self.ids.len() + RESERVED >= usize::from(u16::MAX)
     }
 
     /// The first queued message, if the window has room for it. Resends that still wait for the window come first.
     pub(super) fn admissible(&self, window: Window) -> Option<u32> {
         let first = self.queue.first()?;
         let resends = self.unsent.is_some_and(|slot| !self.records.at(slot).occupies);
-        if resends || self.ids.len() + RESERVED >= usize::from(u16::MAX) {
+        if resends || self.are_ids_scarce() {
             return None;
         }
         self.occupied.has_room(window, self.records.at(first).qos).then_some(first)
@@ -303,10 +312,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     /// Its PUBLISH is in the output.
     pub(super) fn sent(&mut self, slot: u32, now: Instant) {
         let record = self.records.at_mut(slot);
-        record.state = match record.qos {
-            QoS::ExactlyOnce => State::AwaitPubrec,
-            QoS::AtMostOnce | QoS::AtLeastOnce => State::AwaitPuback,
-        };
+        record.state = State::awaiting_first_answer(record.qos);
         if !core::mem::replace(&mut record.occupies, true) {
             self.occupied.add(record.qos);
         }

@@ -44,6 +44,7 @@ mod records;
 mod requests;
 mod store;
 mod subscriptions;
+mod window;
 
 #[cfg(test)]
 mod tests;

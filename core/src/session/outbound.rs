@@ -1,14 +1,15 @@
 //! Messages on their way to the broker: accepted, admitted to the window, encoded, acknowledged.
 //!
-//! Accepting makes a record. Only [`Session::pump`] encodes, so that offline, before CONNACK, with the window shut
-//! and waiting for the store are one case. A QoS 0 message that can be encoded at once makes no record.
+//! Accepting makes a record. [`Session::pump`] encodes, so that offline, before CONNACK, with the window shut and
+//! waiting for the store are one case. Before a message that nothing holds back and that overtakes nothing the pump
+//! would do nothing else: it is encoded at once. With QoS 0 it makes no record.
 
 use super::event::{Accepted, Outcome, Outgoing, Payload, PublishError, Tag, Ticket};
 use super::limits::PUBLISH_OVERHEAD;
-use super::messages::Window;
 use super::options::Overflow;
 use super::records::{Parts, Record, State};
 use super::store::Entry;
+use super::window::Window;
 use super::{OUTPUT_HIGH_WATER, Phase, Session};
 use crate::time::Instant;
 use crate::wire::{Packet, Properties, Publish, QoS, Reason, encoded_len};
@@ -49,6 +50,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 Overflow::DropNewest => Ok(self.drop_at_once(message.tag)),
                 Overflow::Refuse | Overflow::DropOldest => Err(PublishError::Full),
             };
+        }
+        if let Some(id) = self.clear_way(message, qos) {
+            return Ok(Accepted::Recorded(self.send_at_once(message, qos, id, now)));
         }
         let ticket = self.accept(message, qos, now);
         self.pump(now);
@@ -94,6 +98,11 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             _ if self.outbound.records.at(slot).may_have_arrived() => Outcome::Unresolved,
             _ => outcome,
         };
+        self.end_record(slot, outcome);
+    }
+
+    #[inline]
+    pub(super) fn end_record(&mut self, slot: u32, outcome: Outcome) {
         let (tag, sequence, qos) = self.outbound.remove(slot);
         if qos != QoS::AtMostOnce {
             self.journal.note(Entry::Done { sequence });
@@ -133,11 +142,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     #[inline]
     fn encode_at_once(&mut self, message: &Outgoing<'_, P>) {
-        let shared = match message.payload {
-            Payload::Shared(handle) => Some(handle),
-            Payload::Borrowed(_) => None,
-        };
-        self.link.encode_publish(message.publish(None, QoS::AtMostOnce), shared);
+        self.link.encode_publish(message.publish(None, QoS::AtMostOnce), message.payload.shared());
     }
 
     fn drop_at_once(&mut self, tag: Tag) -> Accepted {
@@ -159,25 +164,30 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         true
     }
 
+    /// The identifier of a message of QoS 1 or 2 that may go out at once. One with properties takes the long way: it
+    /// may have expired, or the connection may know none.
+    #[inline]
+    fn clear_way(&mut self, message: &Outgoing<'_, P>, qos: QoS) -> Option<u16> {
+        let is_clear = qos != QoS::AtMostOnce
+            && message.properties.is_empty()
+            && self.link.phase == Phase::Online
+            && self.unwritten() < OUTPUT_HIGH_WATER
+            && !self.journal.is_durable()
+            && self.link.due.is_empty()
+            && self.subscriptions.waiting.is_empty()
+            && self.outbound.is_clear(self.window(), qos);
+        if is_clear { self.outbound.source.next(&self.outbound.ids) } else { None }
+    }
+
+    #[inline]
+    fn send_at_once(&mut self, message: &Outgoing<'_, P>, qos: QoS, id: u16, now: Instant) -> Ticket {
+        let slot = self.outbound.dispatch(message.parts(qos), id, self.link.position, now);
+        self.link.encode_publish(message.publish(Some(id), qos), message.payload.shared());
+        self.outbound.records.ticket(slot)
+    }
+
     fn accept(&mut self, message: &Outgoing<'_, P>, qos: QoS, now: Instant) -> Ticket {
-        let payload = message.payload.as_bytes();
-        let shared = match message.payload {
-            Payload::Shared(handle) if payload.len() > KEEP_SHARED => Some(handle.clone()),
-            _ => None,
-        };
-        let slot = self.outbound.accept(
-            Parts {
-                topic: message.topic.as_str(),
-                properties: message.properties.as_bytes(),
-                payload,
-                shared,
-                qos,
-                retain: message.retain,
-                drop_properties: message.drop_properties,
-                tag: message.tag,
-            },
-            now,
-        );
+        let slot = self.outbound.accept(message.parts(qos), now);
         let record = self.outbound.records.at_mut(slot);
         if qos != QoS::AtMostOnce {
             record.stored = self.journal.note(Entry::Message { slot, sequence: record.sequence });
@@ -278,7 +288,34 @@ impl Ticket {
     const GONE: Self = Self { slot: u32::MAX, generation: 0 };
 }
 
-impl<P: AsRef<[u8]>> Outgoing<'_, P> {
+impl<'a, P> Payload<'a, P> {
+    #[inline]
+    fn shared(&self) -> Option<&'a P> {
+        match *self {
+            Self::Shared(handle) => Some(handle),
+            Self::Borrowed(_) => None,
+        }
+    }
+}
+
+impl<P: AsRef<[u8]> + Clone> Outgoing<'_, P> {
+    /// What its record is made of.
+    #[inline]
+    fn parts(&self, qos: QoS) -> Parts<'_, P> {
+        let payload = self.payload.as_bytes();
+        Parts {
+            topic: self.topic.as_str(),
+            properties: self.properties.as_bytes(),
+            payload,
+            shared: self.payload.shared().filter(|_| payload.len() > KEEP_SHARED).cloned(),
+            qos,
+            retain: self.retain,
+            drop_properties: self.drop_properties,
+            tag: self.tag,
+        }
+    }
+
+    #[inline]
     fn publish(&self, id: Option<u16>, qos: QoS) -> Publish<'_> {
         Publish {
             dup: false,

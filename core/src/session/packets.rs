@@ -23,6 +23,17 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
     }
 
+    /// [`handle_packet`](Self::handle_packet) for who knows that the packet is an acknowledgement.
+    #[inline]
+    pub fn handle_ack(&mut self, ack: &Ack<'_>, now: Instant) {
+        if self.link.phase != Phase::Online {
+            return self.handle_packet(&Packet::Ack(*ack), now);
+        }
+        if let Err(breach) = self.on_ack(ack, now) {
+            self.handle_breach(breach);
+        }
+    }
+
     /// The receiver found the broker in breach of the protocol. It is told why, where that is possible, and the
     /// connection ends [MQTT-4.13.1-1].
     pub fn handle_breach(&mut self, breach: Breach) {
@@ -116,6 +127,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         Ok(())
     }
 
+    #[inline]
     fn finish_acknowledged(&mut self, slot: u32, ack: &Ack<'_>) {
         let possible_duplicate = self.outbound.records.at(slot).possible_duplicate;
         // After PUBREC the message is delivered; that the broker forgot the identifier changes nothing.
@@ -123,7 +135,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let reason = if forgotten { Reason::SUCCESS } else { ack.reason };
         let said = Some(ack.properties).filter(|properties| !properties.is_empty());
         let properties = said.map(|properties| Box::new(PropertiesBuf::from(properties)));
-        self.finish_record(slot, Outcome::Acknowledged { reason, properties, possible_duplicate });
+        self.end_record(slot, Outcome::Acknowledged { reason, properties, possible_duplicate });
     }
 
     pub(super) fn reply_pubrel(&mut self, id: u16, stored: u64) {

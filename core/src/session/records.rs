@@ -74,39 +74,81 @@ pub(super) struct Parts<'a, P> {
     pub(super) tag: Tag,
 }
 
+impl State {
+    /// After the PUBLISH of a message that is to be acknowledged.
+    #[inline]
+    pub(super) fn awaiting_first_answer(qos: QoS) -> Self {
+        if qos == QoS::ExactlyOnce { Self::AwaitPubrec } else { Self::AwaitPuback }
+    }
+}
+
+impl<P> Parts<'_, P> {
+    /// Bytes of it.
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        self.topic.len() + self.properties.len() + self.payload.len()
+    }
+}
+
 impl<P: AsRef<[u8]> + Clone> Record<P> {
-    /// `head` is the empty one of the slot's last tenant.
-    fn new(parts: Parts<'_, P>, mut head: Vec<u8>, sequence: u64, generation: u32) -> Self {
-        let inline = if parts.shared.is_some() { &[][..] } else { parts.payload };
-        head.reserve_exact(parts.topic.len() + parts.properties.len() + inline.len());
-        head.extend_from_slice(parts.topic.as_bytes());
-        head.extend_from_slice(parts.properties);
-        head.extend_from_slice(inline);
+    /// A slot that has never had a tenant.
+    fn vacant() -> Self {
         Self {
             next: NIL,
             previous: NIL,
-            generation,
-            state: State::Queued,
-            qos: parts.qos,
-            retain: parts.retain,
-            drop_properties: parts.drop_properties,
+            generation: 0,
+            state: State::Free,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            drop_properties: false,
             transmitted: false,
             attempted: false,
             possible_duplicate: false,
             occupies: false,
             id: 0,
-            topic_len: u16::try_from(parts.topic.len()).unwrap_or(u16::MAX),
-            properties_len: u32::try_from(parts.properties.len()).unwrap_or(u32::MAX),
+            topic_len: 0,
+            properties_len: 0,
             expiry_at: 0,
-            head,
-            shared: parts.shared,
+            head: Vec::new(),
+            shared: None,
             deadline: None,
-            sequence,
+            sequence: 0,
             start: 0,
             since: Instant::default(),
             stored: 0,
-            tag: parts.tag,
+            tag: Tag::NONE,
         }
+    }
+
+    /// A new tenant. Every field of the last one is replaced, in place; its memory is used again.
+    #[inline]
+    fn fill(&mut self, parts: Parts<'_, P>, sequence: u64) {
+        let inline = if parts.shared.is_some() { &[][..] } else { parts.payload };
+        self.head.reserve_exact(parts.topic.len() + parts.properties.len() + inline.len());
+        self.head.extend_from_slice(parts.topic.as_bytes());
+        if !parts.properties.is_empty() {
+            self.head.extend_from_slice(parts.properties);
+        }
+        self.head.extend_from_slice(inline);
+        self.state = State::Queued;
+        self.qos = parts.qos;
+        self.retain = parts.retain;
+        self.drop_properties = parts.drop_properties;
+        self.transmitted = false;
+        self.attempted = false;
+        self.possible_duplicate = false;
+        self.occupies = false;
+        self.id = 0;
+        self.topic_len = u16::try_from(parts.topic.len()).unwrap_or(u16::MAX);
+        self.properties_len = u32::try_from(parts.properties.len()).unwrap_or(u32::MAX);
+        self.expiry_at = 0;
+        self.shared = parts.shared;
+        self.deadline = None;
+        self.sequence = sequence;
+        self.start = 0;
+        self.since = Instant::default();
+        self.stored = 0;
+        self.tag = parts.tag;
     }
 
     pub(super) fn topic(&self) -> &str {
@@ -207,16 +249,16 @@ impl<P> Default for Records<P> {
 }
 
 impl<P: AsRef<[u8]> + Clone> Records<P> {
+    #[inline]
     pub(super) fn insert(&mut self, parts: Parts<'_, P>, sequence: u64) -> u32 {
         if self.free == NIL {
-            self.slots.push(Record::new(parts, Vec::new(), sequence, 0));
-            return u32::try_from(self.slots.len() - 1).unwrap_or(NIL);
+            self.free = u32::try_from(self.slots.len()).unwrap_or(NIL);
+            self.slots.push(Record::vacant());
         }
         let slot = self.free;
         let record = &mut self.slots[slot as usize];
         self.free = record.next;
-        let head = core::mem::take(&mut record.head);
-        *record = Record::new(parts, head, sequence, record.generation);
+        record.fill(parts, sequence);
         slot
     }
 

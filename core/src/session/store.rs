@@ -109,6 +109,11 @@ impl Journal {
         Self { durable, last: 0, committed: 0, pending: VecDeque::new(), handed: 0 }
     }
 
+    #[inline]
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
     /// Note something for the store. What comes back must be committed before the packets it covers; zero without
     /// a store.
     #[inline]
