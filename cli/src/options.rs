@@ -74,9 +74,6 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
     if let Some(address) = &arguments.bind_address {
         options = options.transport(BoundTcp::new(address));
     }
-    if arguments.protocol_version.is_old() {
-        options = options.window(WINDOW_BEFORE_5);
-    }
     // Whoever has something to lose waits for it before the goodbye.
     options = options.drain_timeout(GOODBYE);
     options =
@@ -141,8 +138,9 @@ fn with_properties(arguments: &Connection, mut options: Options) -> Options {
         Property::TopicAliasMaximum,
     ];
     let given = &arguments.properties;
-    let maximum = given.number(Place::Connect, Property::ReceiveMaximum).unwrap_or(RECEIVE_MAXIMUM);
-    options = options.inbound(maximum, INBOUND_BYTES);
+    if let Some(maximum) = given.number(Place::Connect, Property::ReceiveMaximum) {
+        options = options.inbound(maximum, INBOUND_BYTES);
+    }
     if let Some(maximum) = given.number(Place::Connect, Property::MaximumPacketSize) {
         options = options.maximum_packet_size(maximum);
     }
@@ -157,16 +155,8 @@ fn with_properties(arguments: &Connection, mut options: Options) -> Options {
     if block.is_empty() { options } else { options.properties(block) }
 }
 
-/// Before 5.0 a broker cannot say how many unacknowledged messages it takes. mosquitto takes 20 of QoS 2 unless it is
-/// told otherwise, and breaks the connection at the next one: so `mosquitto_pub` sends 20.
-const WINDOW_BEFORE_5: u16 = 20;
-
 /// What is accepted may be finished for so long after the end has come.
 const GOODBYE: Duration = Duration::from_millis(500);
-
-/// As many as there are packet identifiers. mosquitto 2.0.11, which is Debian's, does not keep to less, and a client
-/// that insists loses its connection again and again; what is held is bounded in bytes anyway.
-const RECEIVE_MAXIMUM: u16 = u16::MAX;
 
 /// The client's default.
 const INBOUND_BYTES: usize = 16 * 1024 * 1024;

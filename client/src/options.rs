@@ -74,6 +74,7 @@ pub struct Options {
     pub(crate) resend_unresolved: bool,
     pub(crate) outgoing_aliases: u16,
     pub(crate) inbound_messages: u16,
+    pub(crate) strict_receive_maximum: bool,
     pub(crate) inbound_bytes: usize,
     pub(crate) maximum_packet_size: u32,
     pub(crate) topic_alias_maximum: u16,
@@ -128,6 +129,7 @@ impl Options {
             resend_unresolved: true,
             outgoing_aliases: 0,
             inbound_messages: 1024,
+            strict_receive_maximum: false,
             inbound_bytes: 16 * 1024 * 1024,
             maximum_packet_size: 256 * 1024 * 1024,
             topic_alias_maximum: 16,
@@ -289,6 +291,15 @@ impl Options {
     #[must_use]
     pub fn inbound(mut self, messages: u16, bytes: usize) -> Self {
         (self.inbound_messages, self.inbound_bytes) = (messages.max(1), bytes.max(1));
+        self
+    }
+
+    /// Disconnect from a broker that sends more unacknowledged messages than [`inbound`](Self::inbound) announces, as
+    /// 5.0 says (reason 0x93). Default: false, since mosquitto 2.0.11 does so towards a slow subscriber and would be
+    /// left again and again; what is held is bounded in bytes all the same.
+    #[must_use]
+    pub fn strict_receive_maximum(mut self, strict: bool) -> Self {
+        self.strict_receive_maximum = strict;
         self
     }
 

@@ -29,6 +29,7 @@ impl Options {
         Config {
             window: self.window,
             unannounced_window: self.unannounced_window,
+            strict_receive_maximum: self.strict_receive_maximum,
             queue_messages: self.queue_messages,
             queue_bytes: self.queue_bytes,
             overflow: match self.queue_policy {

@@ -56,7 +56,7 @@ fn show(session: &mut Session<Vec<u8>>, output: &mut Output<Vec<u8>>, now: Insta
     while let Some(event) = session.poll_event() {
         match event {
             Event::Published { tag, outcome } => {
-                println!("event        message {} ended: {outcome:?}", tag.0)
+                println!("event        message {} ended: {outcome:?}", tag.0);
             }
             other => println!("event        {other:?}"),
         }

@@ -152,7 +152,8 @@ impl Reader<'_> {
                 subscription = subscription.retain_as_published(true);
             }
             let unwanted = arguments.no_retained && !arguments.remove_retained;
-            if unwanted && self.may_choose_retained() {
+            // Only 5.0 can be told to keep retained messages to itself; from others they are left out here.
+            if unwanted && client.version().has_properties() {
                 subscription = subscription.retain_handling(RetainHandling::DoNotSend);
             }
             let granted =
@@ -160,26 +161,11 @@ impl Reader<'_> {
             self.report.debug(format_args!("subscribed to {filter} at QoS {}", granted as u8));
         }
         for filter in &self.filters.unsubscribe {
-            // The client takes back what it knows it has asked for, and a session of an earlier run it does not know.
-            let known = client.subscription(filter.as_str()).qos(arguments.qos);
-            let known = if self.may_choose_retained() {
-                known.retain_handling(RetainHandling::DoNotSend)
-            } else {
-                known
-            };
-            if !self.filters.subscribe.contains(filter) {
-                known.to_messages().await.map_err(|error| of_filter(filter, error.into()))?;
-            }
             client.unsubscribe(filter.as_str()).await.map_err(|error| of_filter(filter, error.into()))?;
             self.report.debug(format_args!("unsubscribed from {filter}"));
         }
         self.report.debug("ready");
         Ok(())
-    }
-
-    /// Only 5.0 can be told to keep retained messages to itself.
-    fn may_choose_retained(&self) -> bool {
-        !self.arguments.connection.protocol_version.is_old()
     }
 
     /// No more than may be taken: asking for the next acknowledges a batch as a whole.

@@ -1,10 +1,9 @@
 //! A real broker: mosquitto on a port of its own, killed when dropped.
 
-use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A running mosquitto.
 pub(crate) struct Mosquitto {
@@ -76,19 +75,21 @@ impl Mosquitto {
     }
 
     fn spawn(&mut self, program: &PathBuf) {
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .arg("-c")
             .arg(self.directory.join("mosquitto.conf"))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
         self.child = Some(child);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < deadline, "mosquitto does not listen");
-            std::thread::sleep(Duration::from_millis(10));
+        let mut said = String::new();
+        while !said.contains("running") {
+            assert!(log.read_line(&mut said).unwrap() > 0, "mosquitto does not start: {said}");
         }
+        // Read on, lest it stops when the pipe is full.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     }
 }
 

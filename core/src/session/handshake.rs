@@ -31,7 +31,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.link.ends_at_disconnect = keeping.ends_at_disconnect;
         // Zero is never announced, and older versions announce nothing.
         let announced = connect.version.has_properties() && connect.receive_maximum > 0;
-        self.link.receive_maximum = if announced { connect.receive_maximum } else { u16::MAX };
+        let enforced = announced && self.config.strict_receive_maximum;
+        self.link.receive_maximum = if enforced { connect.receive_maximum } else { u16::MAX };
         self.link.requested_keep_alive = connect.keep_alive;
         let properties = connect_properties(connect, keeping.expiry);
         let will = connect.will.as_ref().map(|will| Will {

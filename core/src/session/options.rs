@@ -122,6 +122,9 @@ pub struct Config {
     /// QoS 2 messages on the way at once to a broker that cannot announce its receive maximum, before 5.0. The
     /// default of 20 is mosquitto's own limit, beyond which it confirms messages and drops them.
     pub unannounced_window: u16,
+    /// A broker that sends more than the receive maximum we announced is in breach [5.0, 3.3.4]. False: only one that
+    /// sends more than there are packet identifiers. Some brokers in wide use do not keep to it (mosquitto 2.0.11).
+    pub strict_receive_maximum: bool,
     /// Messages accepted and not yet encoded.
     pub queue_messages: usize,
     /// Bytes of topics, properties and payloads accepted and not yet acknowledged.
@@ -150,6 +153,7 @@ impl Default for Config {
         Self {
             window: 1024,
             unannounced_window: 20,
+            strict_receive_maximum: true,
             queue_messages: 1000,
             queue_bytes: 16 * 1024 * 1024,
             overflow: Overflow::Refuse,

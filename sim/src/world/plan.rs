@@ -82,6 +82,7 @@ fn client(version: Version, dice: &mut Dice) -> Config {
     Config {
         window: dice.pick(&[1, 2, 3, 8, 100]),
         unannounced_window: dice.pick(&[1, 2, 20, 100]),
+        strict_receive_maximum: true,
         queue_messages: dice.pick(&[2, 5, 100]),
         queue_bytes: dice.pick(&[300, 100_000, 1_000_000]),
         overflow: if dice.percent(80) {

@@ -231,3 +231,60 @@ fn a_receive_maximum_of_zero_is_the_default() {
     story.open(false, &PropertiesBuf::default());
     assert!(matches!(story.arrives(QoS::AtLeastOnce, 1, 1), Verdict::Deliver(_)));
 }
+
+#[test]
+fn a_publish_next_to_another_is_read_as_if_alone() {
+    let message = |topic, alias: Option<u16>, payload| {
+        let mut properties = PropertiesBuf::default();
+        if let Some(alias) = alias {
+            properties.topic_alias(alias).unwrap();
+        }
+        let properties = properties.as_properties();
+        let (dup, retain, qos, id) = (false, false, QoS::AtMostOnce, None);
+        let mut bytes = vec![];
+        encode(
+            Version::V5,
+            &Packet::Publish(Publish { dup, retain, qos, topic, id, properties, payload }),
+            &mut bytes,
+        );
+        bytes
+    };
+    let bytes = [
+        message("a/b", None, b"1".as_slice()),
+        message("a/b", None, b"2"),
+        message("a/b", Some(1), b"3"),
+        message("a/b", Some(1), b"4"),
+        message("a/c", Some(1), b"5"),
+        message("", Some(1), b"6"),
+        message("a/c", None, b"7"),
+        message("a/cd", None, b"8"),
+    ]
+    .concat();
+    let connect = ConnectOptions { version: Version::V5, topic_alias_maximum: 1, ..Default::default() };
+    let (mut alone, mut beside) = (Receiver::new(&connect), Receiver::new(&connect));
+    let (mut at, mut previous, mut repeats) = (0, None, vec![]);
+    while at < bytes.len() {
+        let expected = alone.next(&bytes[at..]).unwrap();
+        let received = beside.next_after(&bytes[at..], previous.as_ref()).unwrap();
+        assert_eq!(received, expected);
+        let Received::Publish { publish, size, .. } = received else { panic!("not a message") };
+        repeats.push(previous.is_some_and(|previous| publish.repeats(&previous)));
+        previous = Some(publish);
+        at += size;
+    }
+    assert_eq!(repeats, [false, true, false, true, false, false, false, false]);
+    let wrong = message("a/#", None, b"");
+    assert_eq!(beside.next_after(&wrong, previous.as_ref()).unwrap_err().reason, Reason::MALFORMED_PACKET);
+}
+
+#[test]
+fn a_broker_that_ignores_our_receive_maximum_can_be_borne_with() {
+    let config = Config { strict_receive_maximum: false, ..Config::default() };
+    let mut story = Story::with(Version::V5, config);
+    story.connect.receive_maximum = 2;
+    story.open(false, &PropertiesBuf::default());
+    for id in 1..=3 {
+        assert!(matches!(story.arrives(QoS::AtLeastOnce, id, 1), Verdict::Deliver(Some(_))));
+    }
+    assert!(story.told().is_empty());
+}
