@@ -15,17 +15,20 @@ use crate::shared::Shared;
 /// It shares the block of memory it was received in with its neighbours (at most 16 KiB, or its own buffer if it is
 /// larger): cloning it, keeping it or taking its payload copies nothing.
 pub struct Message {
-    bytes: Bytes,
-    aliased: Option<Arc<str>>,
-    topic: Span,
-    properties: Span,
-    payload: Span,
-    qos: QoS,
-    retain: bool,
-    dup: bool,
+    block: Arc<Block>,
+    parts: Parts,
     pub(crate) token: Option<AckToken>,
     /// Set in manual mode: this message must be acknowledged by its owner.
     pub(crate) shared: Option<Arc<Shared>>,
+}
+
+/// Memory that messages share.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// Their packets as they came.
+    pub(crate) bytes: Bytes,
+    /// Their topics, beside the bytes: known to be text, and there also where a packet carried an alias.
+    pub(crate) topics: Box<str>,
 }
 
 /// A part of the block. Packets are shorter than 4 GiB.
@@ -36,30 +39,26 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Where `part` is in `whole`, of which it must be a slice, or empty.
+    /// The last `len` before `end`.
     #[inline]
-    pub(crate) fn between(whole: &[u8], part: &[u8]) -> Self {
-        if part.is_empty() {
-            return Self::default();
-        }
-        let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    pub(crate) fn before(end: usize, len: usize) -> Self {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: narrow(start), end: narrow(start + part.len()) }
+        Self { start: narrow(end - len), end: narrow(end) }
     }
 
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         (self.end - self.start) as usize
     }
 }
 
 /// Where in its block a message is, and the rest of what its packet said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
-    pub(crate) aliased: Option<Arc<str>>,
+    /// Among the block's topics.
     pub(crate) topic: Span,
     pub(crate) properties: Span,
     pub(crate) payload: Span,
@@ -70,65 +69,54 @@ pub(crate) struct Parts {
 
 impl Message {
     #[inline]
-    pub(crate) fn new(bytes: Bytes, parts: &Parts) -> Self {
-        Self {
-            bytes,
-            aliased: parts.aliased.clone(),
-            topic: parts.topic,
-            properties: parts.properties,
-            payload: parts.payload,
-            qos: parts.qos,
-            retain: parts.retain,
-            dup: parts.dup,
-            token: None,
-            shared: None,
-        }
+    pub(crate) fn new(block: Arc<Block>, parts: Parts) -> Self {
+        Self { block, parts, token: None, shared: None }
     }
 
     /// The topic it was published on.
     #[must_use]
     pub fn topic(&self) -> &str {
-        match &self.aliased {
-            Some(topic) => topic,
-            None => std::str::from_utf8(self.topic.of(&self.bytes)).unwrap_or_default(),
-        }
+        let Span { start, end } = self.parts.topic;
+        self.block.topics.get(start as usize..end as usize).unwrap_or_default()
     }
 
     /// The application bytes.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.payload.of(&self.bytes)
+        self.parts.payload.of(&self.block.bytes)
     }
 
     /// The application bytes as a handle of their own, without copying. It keeps the block alive.
     #[must_use]
     pub fn payload_bytes(&self) -> Bytes {
-        self.bytes.slice(self.payload.start as usize..self.payload.end as usize)
+        let Span { start, end } = self.parts.payload;
+        self.block.bytes.slice(start as usize..end as usize)
     }
 
     /// The PUBLISH properties; empty on 3.1.1.
     #[must_use]
     pub fn properties(&self) -> Properties<'_> {
         // They were valid when the packet was decoded.
-        Properties::parse(self.properties.of(&self.bytes), Place::Publish).unwrap_or(Properties::EMPTY)
+        Properties::parse(self.parts.properties.of(&self.block.bytes), Place::Publish)
+            .unwrap_or(Properties::EMPTY)
     }
 
     /// The delivery guarantee of this delivery.
     #[must_use]
     pub fn qos(&self) -> QoS {
-        self.qos
+        self.parts.qos
     }
 
     /// It was the topic's retained message, or carries the flag as published if that was asked for.
     #[must_use]
     pub fn retain(&self) -> bool {
-        self.retain
+        self.parts.retain
     }
 
     /// The broker delivers it again, or says it may.
     #[must_use]
     pub fn dup(&self) -> bool {
-        self.dup
+        self.parts.dup
     }
 
     /// Confirms it to the broker (manual mode). In automatic mode, and for QoS 0, there is nothing to do.
@@ -144,7 +132,8 @@ impl Message {
 
     /// Bytes this message holds of its block.
     pub(crate) fn size(&self) -> usize {
-        OVERHEAD + self.topic.len() + self.properties.len() + self.payload.len()
+        let Parts { topic, properties, payload, .. } = &self.parts;
+        OVERHEAD + topic.len() + properties.len() + payload.len()
     }
 
     fn release(&mut self, release: Release) -> Result<(), Stale> {
@@ -159,7 +148,7 @@ const OVERHEAD: usize = size_of::<Message>();
 /// A copy to keep: the duty to acknowledge stays with the original.
 impl Clone for Message {
     fn clone(&self) -> Self {
-        Self { bytes: self.bytes.clone(), aliased: self.aliased.clone(), token: None, shared: None, ..*self }
+        Self { block: self.block.clone(), parts: self.parts, token: None, shared: None }
     }
 }
 
@@ -177,9 +166,9 @@ impl fmt::Debug for Message {
         f.debug_struct("Message")
             .field("topic", &self.topic())
             .field("payload", &self.payload_bytes())
-            .field("qos", &self.qos)
-            .field("retain", &self.retain)
-            .field("dup", &self.dup)
+            .field("qos", &self.qos())
+            .field("retain", &self.retain())
+            .field("dup", &self.dup())
             .field("properties", &self.properties())
             .finish_non_exhaustive()
     }

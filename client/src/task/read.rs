@@ -1,9 +1,13 @@
 //! Bytes from the socket to effects: decoding and routing, without the lock.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,7 +17,7 @@ use packetboat_core::wire::{AckKind, Packet, Publish, QoS, Reason};
 use tokio::io::{AsyncReadExt, ReadBuf};
 
 use crate::Io;
-use crate::message::{Parts, Span};
+use crate::message::{Block, Parts, Span};
 use crate::shared::RouteChange;
 
 /// Read at once.
@@ -55,14 +59,24 @@ impl Scratch {
 pub(super) struct Batch {
     pub(super) effects: Vec<Effect>,
     pub(super) keys: Vec<u32>,
-    pub(super) blocks: Vec<Bytes>,
+    pub(super) blocks: Vec<Arc<Block>>,
+    /// Those of the block being gathered.
+    topics: String,
+}
+
+impl Batch {
+    fn topic(&mut self, text: &str) -> Span {
+        let start = narrow(self.topics.len());
+        self.topics.push_str(text);
+        Span { start, end: narrow(self.topics.len()) }
+    }
 }
 
 #[derive(Debug)]
 pub(super) enum Effect {
     Message {
         id: Option<u16>,
-        keys: Range<u32>,
+        keys: Span,
         block: u32,
         parts: Parts,
     },
@@ -72,13 +86,17 @@ pub(super) enum Effect {
     Ack(AckKind, u16, Reason),
     /// Any other packet; they stand in a list of their own.
     Rare,
-    Oversize {
-        qos: QoS,
-        id: Option<u16>,
-        topic: String,
-        size: usize,
-    },
+    Oversize(Box<Oversize>),
     Breach(Breach),
+}
+
+/// A message that was skipped.
+#[derive(Debug)]
+pub(super) struct Oversize {
+    pub(super) qos: QoS,
+    pub(super) id: Option<u16>,
+    pub(super) topic: String,
+    pub(super) size: usize,
 }
 
 /// Streams by filter. The task's own: the lock guards only the list of changes.
@@ -103,7 +121,7 @@ impl Routes {
     }
 
     #[inline]
-    fn route(&mut self, publish: &Publish<'_>, topic: &str, keys: &mut Vec<u32>) -> Range<u32> {
+    fn route(&mut self, publish: &Publish<'_>, topic: &str, keys: &mut Vec<u32>) -> Span {
         let start = keys.len();
         if publish.properties.is_empty() {
             keys.extend_from_slice(self.router.route(topic, []));
@@ -111,7 +129,7 @@ impl Routes {
             keys.extend_from_slice(self.router.route(topic, publish.properties.subscription_identifiers()));
         }
         keys.extend_from_slice(&self.everything);
-        narrow(start)..narrow(keys.len())
+        Span { start: narrow(start), end: narrow(keys.len()) }
     }
 }
 
@@ -235,7 +253,7 @@ struct Used {
     missing: Option<usize>,
 }
 
-/// A stretch of input that becomes a block.
+/// A stretch of input that becomes a block, with the topics of its messages.
 #[derive(Default)]
 struct Group {
     start: usize,
@@ -243,38 +261,53 @@ struct Group {
 }
 
 impl Group {
-    fn finish(&mut self, input: &[u8], whole: Option<&Bytes>, blocks: &mut Vec<Bytes>) {
+    fn finish(&mut self, input: &[u8], whole: Option<&Bytes>, batch: &mut Batch) {
         if self.end > self.start {
-            blocks.push(match whole {
+            let bytes = match whole {
                 Some(whole) => whole.slice(self.start..self.end),
                 None => Bytes::copy_from_slice(&input[self.start..self.end]),
-            });
+            };
+            batch.blocks.push(Arc::new(Block { bytes, topics: batch.topics.as_str().into() }));
+            batch.topics.clear();
         }
         *self = Self::default();
     }
 
     /// Take this packet in; the number of its block.
     #[inline]
-    fn add(
-        &mut self,
-        at: usize,
-        size: usize,
-        input: &[u8],
-        whole: Option<&Bytes>,
-        blocks: &mut Vec<Bytes>,
-    ) -> u32 {
-        if self.end > self.start && (at + size - self.start > BLOCK || at - self.end > GAP) {
-            self.finish(input, whole, blocks);
+    fn add(&mut self, packet: Range<usize>, input: &[u8], whole: Option<&Bytes>, batch: &mut Batch) -> u32 {
+        if self.end > self.start && (packet.end - self.start > BLOCK || packet.start - self.end > GAP) {
+            self.finish(input, whole, batch);
         }
         if self.end == self.start {
-            self.start = at;
+            self.start = packet.start;
         }
-        self.end = at + size;
-        narrow(blocks.len())
+        self.end = packet.end;
+        narrow(batch.blocks.len())
     }
 }
 
-/// All packets of `input`. `whole` is the memory it lies in, if that may be kept.
+/// A message whose topic and properties those after it may repeat.
+struct Run<'a> {
+    publish: Publish<'a>,
+    keys: Span,
+    /// Its topic, among those of this block.
+    topic: Span,
+    block: u32,
+}
+
+/// One input on its way into a batch.
+struct Decoding<'a, 'b> {
+    routes: &'b mut Routes,
+    input: &'a [u8],
+    /// The memory it lies in, if that may be kept.
+    whole: Option<&'b Bytes>,
+    batch: &'b mut Batch,
+    group: Group,
+    run: Option<Run<'a>>,
+}
+
+/// All packets of `input`.
 fn decode<'a>(
     receiver: &mut Receiver,
     routes: &mut Routes,
@@ -283,60 +316,79 @@ fn decode<'a>(
     batch: &mut Batch,
     rare: &mut Vec<Packet<'a>>,
 ) -> Used {
-    let (mut at, mut group) = (0, Group::default());
+    let mut decoding = Decoding { routes, input, whole, batch, group: Group::default(), run: None };
+    let mut at = 0;
     let missing = loop {
         if at == input.len() {
             break None;
         }
-        match receiver.next(&input[at..]) {
+        let previous = decoding.run.as_ref().map(|run| &run.publish);
+        match receiver.next_after(&input[at..], previous) {
             Ok(Received::Publish { publish, aliased, size }) => {
-                let topic = aliased.as_deref().unwrap_or(publish.topic);
-                let keys = routes.route(&publish, topic, &mut batch.keys);
-                if keys.is_empty() && publish.qos == QoS::AtMostOnce {
-                    batch.effects.push(Effect::Unrouted);
-                } else {
-                    let block = group.add(at, size, input, whole, &mut batch.blocks);
-                    let parts = parts(&publish, aliased, &input[group.start..]);
-                    batch.effects.push(Effect::Message { id: publish.id, keys, block, parts });
-                }
+                decoding.publish(publish, aliased.as_deref(), at..at + size);
                 at += size;
             }
             Ok(Received::Packet { packet: Packet::Ack(ack), size }) if ack.properties.is_empty() => {
-                batch.effects.push(Effect::Ack(ack.kind, ack.id, ack.reason));
+                decoding.batch.effects.push(Effect::Ack(ack.kind, ack.id, ack.reason));
                 at += size;
             }
             Ok(Received::Packet { packet, size }) => {
                 rare.push(packet);
-                batch.effects.push(Effect::Rare);
+                decoding.batch.effects.push(Effect::Rare);
                 at += size;
             }
             Ok(Received::Incomplete { missing }) => break missing,
             Ok(Received::Oversize { qos, id, topic, size, used }) => {
-                batch.effects.push(Effect::Oversize { qos, id, topic: topic.to_owned(), size });
+                let topic = topic.to_owned();
+                decoding.batch.effects.push(Effect::Oversize(Box::new(Oversize { qos, id, topic, size })));
                 at += used;
             }
             Ok(Received::Skipped { used }) => at += used,
             Err(breach) => {
-                batch.effects.push(Effect::Breach(breach));
+                decoding.batch.effects.push(Effect::Breach(breach));
                 at = input.len();
                 break None;
             }
         }
     };
-    group.finish(input, whole, &mut batch.blocks);
+    decoding.group.finish(input, whole, decoding.batch);
     Used { at, missing }
 }
 
-#[inline]
-fn parts(publish: &Publish<'_>, aliased: Option<std::sync::Arc<str>>, block: &[u8]) -> Parts {
-    Parts {
-        topic: Span::between(block, publish.topic.as_bytes()),
-        properties: Span::between(block, publish.properties.as_bytes()),
-        payload: Span::between(block, publish.payload),
-        aliased,
-        qos: publish.qos,
-        retain: publish.retain,
-        dup: publish.dup,
+impl<'a> Decoding<'a, '_> {
+    #[inline]
+    fn publish(&mut self, publish: Publish<'a>, aliased: Option<&str>, packet: Range<usize>) {
+        let Self { routes, input, whole, batch, group, run } = self;
+        let text = aliased.unwrap_or(publish.topic);
+        let known = run.as_ref().filter(|run| publish.repeats(&run.publish));
+        let keys = match known {
+            Some(run) => run.keys,
+            None => routes.route(&publish, text, &mut batch.keys),
+        };
+        if keys.len() == 0 && publish.qos == QoS::AtMostOnce {
+            batch.effects.push(Effect::Unrouted);
+            if known.is_none() {
+                *run = Some(Run { publish, keys, topic: Span::default(), block: u32::MAX });
+            }
+            return;
+        }
+        let end = packet.end;
+        let block = group.add(packet, input, *whole, batch);
+        let topic = match known {
+            Some(run) if run.block == block => run.topic,
+            _ => {
+                let topic = batch.topic(text);
+                *run = Some(Run { publish, keys, topic, block });
+                topic
+            }
+        };
+        let Publish { qos, retain, dup, .. } = publish;
+        // The payload ends the packet, and the properties stand before it: not where `publish` borrows them from if it
+        // repeats an earlier one.
+        let payload = Span::before(end - group.start, publish.payload.len());
+        let properties = Span::before(payload.start as usize, publish.properties.as_bytes().len());
+        let parts = Parts { topic, properties, payload, qos, retain, dup };
+        batch.effects.push(Effect::Message { id: publish.id, keys, block, parts });
     }
 }
 

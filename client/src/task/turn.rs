@@ -6,7 +6,7 @@ use packetboat_core::session::{Arrival, Breach, Phase};
 use packetboat_core::time::Instant;
 use packetboat_core::wire::{Ack, Packet, Properties, Reason};
 
-use super::read::{Batch, Effect, Routes};
+use super::read::{Batch, Effect, Oversize, Routes};
 use super::write::Writer;
 use crate::message::Message;
 use crate::shared::{Inner, RouteChange, Shared, WakesFor};
@@ -122,18 +122,18 @@ impl Inner {
     /// What a read brought, in its order.
     fn apply(&mut self, batch: &mut Batch, rare: &[Packet<'_>], now: Instant) {
         let mut rare = rare.iter();
-        let Batch { effects, keys, blocks } = batch;
+        let Batch { effects, keys, blocks, .. } = batch;
         for effect in effects.drain(..) {
             match effect {
-                Effect::Message { id, keys: range, block, parts } => {
+                Effect::Message { id, keys: span, block, parts } => {
                     if self.session.phase() != Phase::Online {
                         // Nothing is delivered; before CONNACK this is a breach.
                         self.session.handle_publish(Arrival { qos: parts.qos, id, holders: 0 });
                         continue;
                     }
                     let Some(block) = blocks.get(block as usize) else { continue };
-                    let keys = &keys[range.start as usize..range.end as usize];
-                    self.on_message(id, keys, Message::new(block.clone(), &parts));
+                    let keys = &keys[span.start as usize..span.end as usize];
+                    self.on_message(id, keys, Message::new(block.clone(), parts));
                 }
                 Effect::Unrouted if self.session.phase() == Phase::Online => self.unclaimed.count += 1,
                 Effect::Unrouted => {
@@ -150,7 +150,8 @@ impl Inner {
                         self.drain_events();
                     }
                 }
-                Effect::Oversize { qos, id, topic, size } => {
+                Effect::Oversize(oversize) => {
+                    let Oversize { qos, id, topic, size } = *oversize;
                     self.session.handle_publish(Arrival { qos, id, holders: 0 });
                     self.tell(&Event::Oversize { topic, size });
                 }

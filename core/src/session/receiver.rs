@@ -7,7 +7,9 @@ use alloc::sync::Arc;
 use super::alias::Incoming;
 use super::event::Breach;
 use super::options::ConnectOptions;
-use crate::wire::{DecodeError, Decoded, Packet, Publish, QoS, Reason, Version, connack_of_3_1_1, decode};
+use crate::wire::{
+    DecodeError, Decoded, Packet, Properties, Publish, QoS, Reason, Version, connack_of_3_1_1, decode_after,
+};
 
 /// What lies at the front of the bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,16 +83,29 @@ impl Receiver {
     /// What lies at the front of `bytes`. Nothing is kept: on `Incomplete`, come back with the same bytes and more.
     #[inline]
     pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Received<'a>, Breach> {
+        self.next_after(bytes, None)
+    }
+
+    /// The same. `previous` is the last PUBLISH of this connection, or one that the last
+    /// [repeats](Publish::repeats), if it lies in the same memory: topic and properties that are the same again are
+    /// neither checked nor looked up again.
+    #[inline]
+    pub fn next_after<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        previous: Option<&Publish<'a>>,
+    ) -> Result<Received<'a>, Breach> {
         if (self.awaits_connack || self.skip > 0)
             && let Some(special) = self.special(bytes)?
         {
             return Ok(special);
         }
-        match decode(self.version, bytes, self.maximum) {
+        match decode_after(self.version, bytes, self.maximum, previous) {
             Ok(Decoded::Packet { packet: Packet::Publish(publish), size }) => {
-                let alias =
-                    if publish.properties.is_empty() { None } else { publish.properties.topic_alias() };
-                let aliased = match alias {
+                // An alias given the same topic again is the same alias.
+                let known = previous.is_some_and(|previous| publish.repeats(previous));
+                let properties = Some(publish.properties).filter(|block| !known && !block.is_empty());
+                let aliased = match properties.and_then(Properties::topic_alias) {
                     Some(alias) => self.aliases.resolve(alias, publish.topic)?,
                     None => None,
                 };
