@@ -221,11 +221,17 @@ impl Pair {
         std::mem::take(&mut self.client.incoming)
     }
 
-    /// The client process dies and starts again with what its store holds. Nobody tells the broker.
+    /// The client process dies and starts again with what its store holds. Nobody tells the broker; what was under way
+    /// to it still arrives.
     pub fn crash(&mut self) {
+        self.crash_with(Loss { to_broker: false, to_client: true });
+    }
+
+    /// The same, with the bytes under way lost or not.
+    pub fn crash_with(&mut self, loss: Loss) {
         self.broker.excuse_crash(CLIENT);
         if let Some(mut wire) = self.wire.take() {
-            wire.link.cut(Loss { to_broker: false, to_client: true });
+            wire.link.cut(loss);
             self.remains.push(wire);
         }
         self.client.crash(self.now);

@@ -82,7 +82,8 @@ impl World {
         self.doubtful |= self.losses > 0 && store.has_unforgotten();
         self.tell(|| "the process dies".to_owned());
         self.crashes += 1;
-        self.pair.crash();
+        let loss = Loss { to_broker: self.dice.percent(50), to_client: true };
+        self.pair.crash_with(loss);
         let committed = self.pair.client.store.as_ref().map_or(&[][..], |store| store.committed());
         self.messages.crashed(committed);
         self.arrivals.crashed(committed);
