@@ -63,7 +63,12 @@ pub(super) async fn serve(open: Open, mut stream: TcpStream) {
                 Ok(count) => pending.written += count,
                 Err(_) => return,
             },
-            () = open.wake.notified() => {}
+            () = open.wake.notified() => {
+                // What is not written yet is lost, unless it is just what was to pass before the break.
+                if !pending.last && open.shared.look(|core| core.is_broken(open.id)) {
+                    return;
+                }
+            }
         }
     }
     if !open.shared.look(|core| core.is_broken(open.id)) {

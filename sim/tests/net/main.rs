@@ -6,6 +6,7 @@ mod common;
 mod cuts;
 mod faults;
 mod life;
+mod stalls;
 
 use std::time::Duration;
 
