@@ -157,36 +157,48 @@ impl Subscriber {
     }
 
     fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
-        self.done.append(&mut self.held);
-        self.done.extend(self.current.take());
-        if let Some(message) = self.local.pop_front() {
-            if self.done.len() >= self.batch || self.consumed.messages >= self.batch {
-                let consumed = std::mem::take(&mut self.consumed);
-                self.handle.shared.lock().take(self.key, &mut self.done, consumed, None);
+        self.finish_current();
+        if self.local.is_empty() {
+            if self.finished {
+                return Poll::Ready(None);
             }
-            return Poll::Ready(Some(self.yielded(message)));
+            if !self.refill(cx) {
+                return if self.finished { Poll::Ready(None) } else { Poll::Pending };
+            }
+        } else if self.done.len() >= self.batch || self.consumed.messages >= self.batch {
+            let consumed = std::mem::take(&mut self.consumed);
+            self.handle.shared.lock().take(self.key, &mut self.done, consumed, None);
         }
-        if self.finished {
-            return Poll::Ready(None);
+        let message = self.local.pop_front();
+        Poll::Ready(message.map(|message| self.yielded(message)))
+    }
+
+    /// What was given out last is done with.
+    #[inline]
+    fn finish_current(&mut self) {
+        if !self.held.is_empty() {
+            self.done.append(&mut self.held);
         }
+        if let Some(token) = self.current.take() {
+            self.done.push(token);
+        }
+    }
+
+    /// Take all there is. False: there is nothing, for now or for ever.
+    #[inline(never)]
+    fn refill(&mut self, cx: &Context<'_>) -> bool {
         let consumed = std::mem::take(&mut self.consumed);
         let mut inner = self.handle.shared.lock();
         inner.take(self.key, &mut self.done, consumed, Some(&mut self.local));
-        if let Some(message) = self.local.pop_front() {
-            drop(inner);
-            return Poll::Ready(Some(self.yielded(message)));
+        if !self.local.is_empty() {
+            return true;
         }
         let inner = &mut *inner;
         match inner.streams.get_mut(self.key) {
-            Some(stream) if stream.end.is_none() => {
-                stream.poll(cx.waker(), &mut inner.deferred.retired);
-                Poll::Pending
-            }
-            _ => {
-                self.finished = true;
-                Poll::Ready(None)
-            }
+            Some(stream) if stream.end.is_none() => stream.poll(cx.waker(), &mut inner.deferred.retired),
+            _ => self.finished = true,
         }
+        false
     }
 
     #[inline]
@@ -212,8 +224,7 @@ impl futures_core::Stream for Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.done.append(&mut self.held);
-        self.done.extend(self.current.take());
+        self.finish_current();
         let mut inner = self.handle.shared.lock();
         let session = self.handle.shared.settings.options.session;
         let unseen = std::mem::take(&mut self.local);

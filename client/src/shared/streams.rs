@@ -120,6 +120,16 @@ impl Stream {
         self.untold += 1;
     }
 
+    #[cold]
+    fn drop_oldest(&mut self) -> Option<Message> {
+        let message = self.queue.pop_front()?;
+        self.drop_one();
+        self.messages -= 1;
+        self.plain -= usize::from(message.qos() == QoS::AtMostOnce);
+        Some(message)
+    }
+
+    #[inline]
     fn should_block(&self) -> bool {
         // Once it is full, a quarter must be free before reading goes on: not a wake-up for every message.
         let limit = if self.blocking { self.capacity - self.capacity / 4 } else { self.capacity };
@@ -176,6 +186,7 @@ impl Streams {
     }
 
     /// Queue a message; give back the one its policy drops for it.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         key: u32,
@@ -188,13 +199,8 @@ impl Streams {
         };
         let mut dropped = None;
         if stream.policy == StreamPolicy::DropOldest && stream.messages >= stream.capacity {
-            dropped = stream.queue.pop_front();
-            if let Some(message) = &dropped {
-                stream.drop_one();
-                stream.messages -= 1;
-                stream.plain -= usize::from(message.qos() == QoS::AtMostOnce);
-                self.bytes -= message.size();
-            }
+            dropped = stream.drop_oldest();
+            self.bytes -= dropped.as_ref().map_or(0, Message::size);
         }
         if stream.messages == 0 {
             stream.since = now;
@@ -203,7 +209,9 @@ impl Streams {
         stream.plain += usize::from(message.qos() == QoS::AtMostOnce);
         self.bytes += message.size();
         stream.queue.push_back(message);
-        wake.extend(stream.waker.take());
+        if let Some(waker) = stream.waker.take() {
+            wake.push(waker);
+        }
         if !stream.blocking && stream.should_block() {
             (stream.blocking, stream.since) = (true, now);
             self.blocking += 1;
