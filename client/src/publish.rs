@@ -13,7 +13,7 @@ use packetboat_core::topic::{TopicError, TopicName};
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::receipt::{self, Receipt};
-use crate::shared::{Accepted, Held, Inner, Key, Limit, Shared};
+use crate::shared::{Accepted, Held, Inner, Key, Limit, Pending, Shared};
 use crate::{PublishError, Published};
 
 /// The application bytes of a message: borrowed, or owned and never copied if they are large.
@@ -241,7 +241,7 @@ impl<'a> Publish<'a> {
                 inner.limit(until, Limit::Receipt(key));
             }
             (Some(until), _) if self.shared.now() >= until => {
-                let ticket = inner.receipts.get(key).and_then(|pending| pending.ticket);
+                let ticket = inner.receipts.get(key).and_then(Pending::ticket);
                 self.stage = Stage::Done;
                 let withdrawn = ticket.is_some_and(|ticket| inner.cancel(ticket));
                 if withdrawn {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use packetboat_core::session::{self, Outcome};
 use packetboat_core::wire::{PropertiesBuf, Reason};
 
-use crate::shared::{Key, Shared};
+use crate::shared::{Key, Pending, Shared};
 use crate::{PublishError, Withdrawal};
 
 /// A message was delivered.
@@ -69,11 +69,11 @@ impl Receipt {
         let Some(key) = self.key else { return Stage::Acknowledged };
         let inner = self.shared.lock();
         let Some(pending) = inner.receipts.get(key) else { return Stage::Failed };
-        match &pending.outcome {
-            Some(Outcome::Sent) => Stage::Acknowledged,
-            Some(Outcome::Acknowledged { reason, .. }) if !reason.is_error() => Stage::Acknowledged,
-            Some(_) => Stage::Failed,
-            None => match pending.ticket.and_then(|ticket| inner.session.stage(ticket)) {
+        match pending {
+            Pending::Ended(Outcome::Sent) => Stage::Acknowledged,
+            Pending::Ended(Outcome::Acknowledged { reason, .. }) if !reason.is_error() => Stage::Acknowledged,
+            Pending::Ended(_) => Stage::Failed,
+            Pending::Accepted { ticket, .. } => match inner.session.stage(*ticket) {
                 Some(session::Stage::Written(_) | session::Stage::Received(_)) => Stage::Written,
                 _ => Stage::Accepted,
             },
@@ -84,7 +84,7 @@ impl Receipt {
     #[must_use]
     pub fn packet_id(&self) -> Option<u16> {
         let inner = self.shared.lock();
-        let ticket = inner.receipts.get(self.key?)?.ticket?;
+        let ticket = inner.receipts.get(self.key?)?.ticket()?;
         match inner.session.stage(ticket)? {
             session::Stage::Written(id) | session::Stage::Received(id) => Some(id),
             session::Stage::Accepted => None,
@@ -96,7 +96,7 @@ impl Receipt {
     #[allow(clippy::must_use_candidate, reason = "the receipt tells as well")]
     pub fn cancel(&self) -> bool {
         let mut inner = self.shared.lock();
-        let ticket = self.key.and_then(|key| inner.receipts.get(key)).and_then(|pending| pending.ticket);
+        let ticket = self.key.and_then(|key| inner.receipts.get(key)).and_then(Pending::ticket);
         ticket.is_some_and(|ticket| inner.cancel(ticket))
     }
 }

@@ -44,7 +44,7 @@ impl Locked<'_> {
                 Ok(Accepted::Sent)
             }
             session::Accepted::Recorded(ticket) => {
-                self.receipts.insert(Pending { ticket: Some(ticket), ..Pending::default() });
+                self.receipts.insert(Pending::Accepted { ticket, waker: None });
                 self.wake_task_for(WakesFor::Everything);
                 self.drain_events();
                 Ok(Accepted::Pending(key))
@@ -301,12 +301,15 @@ impl Inner {
         }
     }
 
+    #[inline]
     pub(crate) fn outcome(&mut self, key: Key, waker: &Waker) -> Option<session::Outcome> {
-        let pending = self.receipts.get_mut(key)?;
-        if pending.outcome.is_none() {
-            remember(&mut pending.waker, waker, &mut self.deferred.retired);
+        if let Pending::Accepted { waker: known, .. } = self.receipts.get_mut(key)? {
+            remember(known, waker, &mut self.deferred.retired);
             return None;
         }
-        self.receipts.remove(key)?.outcome
+        match self.receipts.remove(key)? {
+            Pending::Ended(outcome) => Some(outcome),
+            Pending::Accepted { .. } => None,
+        }
     }
 }

@@ -8,7 +8,7 @@ use packetboat_core::session::{self, Arrival, Release, SessionMode, Tag, Verdict
 use packetboat_core::time::Instant;
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
-use super::{Inner, Key, Limit, RouteChange, WakesFor};
+use super::{Inner, Key, Limit, Pending, RouteChange, WakesFor};
 use crate::events::Connected;
 use crate::{End, Event, Message, Server, State};
 
@@ -29,11 +29,10 @@ impl Inner {
 
     #[inline]
     fn on_published(&mut self, tag: Tag, outcome: session::Outcome) {
-        if let Some(pending) = self.receipts.get_mut(Key::from(tag)) {
-            pending.outcome = Some(outcome);
-            if let Some(waker) = pending.waker.take() {
-                self.deferred.wake.push(waker);
-            }
+        let Some(pending) = self.receipts.get_mut(Key::from(tag)) else { return };
+        let before = std::mem::replace(pending, Pending::Ended(outcome));
+        if let Pending::Accepted { waker: Some(waker), .. } = before {
+            self.deferred.wake.push(waker);
         }
     }
 
@@ -211,7 +210,7 @@ impl Inner {
             match limit {
                 Limit::Room(key) => self.room.wake(key, &mut self.deferred.wake),
                 Limit::Receipt(key) => {
-                    let waker = self.receipts.get_mut(key).and_then(|pending| pending.waker.clone());
+                    let waker = self.receipts.get_mut(key).and_then(|pending| pending.waker()?.clone());
                     self.deferred.wake.extend(waker);
                 }
             }
@@ -263,7 +262,7 @@ impl Inner {
         let queue = self.session.queue();
         self.undelivered = queue.messages + queue.in_flight;
         let wake = &mut self.deferred.wake;
-        wake.extend(self.receipts.values_mut().filter_map(|pending| pending.waker.take()));
+        wake.extend(self.receipts.values_mut().filter_map(|pending| pending.waker()?.take()));
         wake.extend(self.subscribes.values_mut().filter_map(|pending| pending.waker.take()));
         wake.extend(self.unsubscribes.values_mut().filter_map(|pending| pending.waker.take()));
         wake.extend(self.flushes.values_mut().filter_map(|flush| flush.waker.take()));

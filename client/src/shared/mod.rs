@@ -122,11 +122,28 @@ pub(crate) struct Deferred {
 }
 
 /// An accepted message whose end somebody awaits.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    pub(crate) ticket: Option<Ticket>,
-    pub(crate) waker: Option<Waker>,
-    pub(crate) outcome: Option<Outcome>,
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Accepted { ticket: Ticket, waker: Option<Waker> },
+    Ended(Outcome),
+}
+
+impl Pending {
+    /// Its name in the session, until it has ended.
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Accepted { ticket, .. } => Some(*ticket),
+            Self::Ended(_) => None,
+        }
+    }
+
+    /// Whom to wake when it has ended.
+    pub(crate) fn waker(&mut self) -> Option<&mut Option<Waker>> {
+        match self {
+            Self::Accepted { waker, .. } => Some(waker),
+            Self::Ended(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -284,21 +301,22 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
-        let Some(mut guard) = self.guard.take() else { return };
-        let task = guard.deferred.task.take();
+        let Some(guard) = self.guard.take() else { return };
         if guard.deferred.is_empty() {
             drop(guard);
             held::unlocked();
         } else {
-            let deferred = std::mem::take(&mut guard.deferred);
-            drop(guard);
-            held::unlocked();
-            deferred.run(self.shared);
-        }
-        if let Some(task) = task {
-            task.wake();
+            unlock_and_run(guard, self.shared);
         }
     }
+}
+
+#[cold]
+fn unlock_and_run(mut guard: MutexGuard<'_, Inner>, shared: &Shared) {
+    let deferred = std::mem::take(&mut guard.deferred);
+    drop(guard);
+    held::unlocked();
+    deferred.run(shared);
 }
 
 /// Remember whom to wake.
@@ -313,7 +331,8 @@ pub(crate) fn remember(slot: &mut Option<Waker>, waker: &Waker, retired: &mut Ve
 impl Deferred {
     #[inline]
     fn is_empty(&self) -> bool {
-        self.wake.is_empty() && self.drops.is_empty() && self.retired.is_empty() && self.state.is_none()
+        let lists = self.wake.len() + self.drops.len() + self.retired.len();
+        lists == 0 && self.task.is_none() && self.state.is_none()
     }
 
     fn run(self, shared: &Shared) {
@@ -322,6 +341,10 @@ impl Deferred {
         }
         for waker in self.wake {
             waker.wake();
+        }
+        drop((self.drops, self.retired));
+        if let Some(task) = self.task {
+            task.wake();
         }
     }
 }

@@ -142,7 +142,7 @@ impl Inner {
                 }
                 Effect::Ack(kind, id, reason) => {
                     let ack = Ack { kind, id, reason, properties: Properties::EMPTY };
-                    self.session.handle_packet(&Packet::Ack(ack), now);
+                    self.session.handle_ack(&ack, now);
                 }
                 Effect::Rare => {
                     if let Some(packet) = rare.next() {

@@ -125,16 +125,22 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
 
     #[inline]
     fn put_publish(&mut self, publish: Publish<'_>, shared: Option<&P>) {
-        let before = self.output.bytes.len();
         match shared {
-            Some(handle) if publish.payload.len() > SPLICE => {
-                let payload = publish.payload.len();
-                encode_publish_head(self.version, &publish, payload, &mut self.output.bytes);
-                self.output.splices.push((self.output.bytes.len(), handle.clone()));
-                self.position += payload as u64;
+            Some(handle) if publish.payload.len() > SPLICE => self.splice_publish(&publish, handle),
+            _ => {
+                let before = self.output.bytes.len();
+                encode_publish(self.version, &publish, &mut self.output.bytes);
+                self.position += (self.output.bytes.len() - before) as u64;
             }
-            _ => encode_publish(self.version, &publish, &mut self.output.bytes),
         }
-        self.position += (self.output.bytes.len() - before) as u64;
+    }
+
+    #[cold]
+    fn splice_publish(&mut self, publish: &Publish<'_>, handle: &P) {
+        let (before, payload) = (self.output.bytes.len(), publish.payload.len());
+        encode_publish_head(self.version, publish, payload, &mut self.output.bytes);
+        let offset = self.output.bytes.len();
+        self.output.splices.push((offset, handle.clone()));
+        self.position += (offset - before + payload) as u64;
     }
 }

@@ -235,8 +235,9 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.sequence += 1;
         self.bytes += parts.size();
         let properties = Properties::trusted(parts.properties);
+        let expiry = if properties.is_empty() { None } else { properties.message_expiry_interval() };
         let slot = self.records.insert(parts, self.sequence);
-        if let Some(seconds) = properties.message_expiry_interval() {
+        if let Some(seconds) = expiry {
             self.records.at_mut(slot).expire(now + Duration::from_secs(seconds.into()));
         }
         slot

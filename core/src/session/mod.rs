@@ -314,6 +314,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
     }
 
+    #[inline]
     fn finish(&mut self, tag: Tag, outcome: Outcome) {
         if tag != Tag::NONE {
             self.events.push_back(Event::Published { tag, outcome });
