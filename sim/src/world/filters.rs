@@ -62,32 +62,38 @@ impl Filters {
 
 impl World {
     pub(super) fn subscribe_or_unsubscribe(&mut self) {
-        let tag = self.next_tag();
         let name = self.dice.pick(&FILTERS);
+        if self.dice.percent(70) { self.subscribe(name) } else { self.unsubscribe(name) }
+    }
+
+    pub(super) fn subscribe(&mut self, name: &'static str) {
+        let tag = self.next_tag();
         let Ok(filter) = TopicFilter::new(name) else { return };
-        if self.dice.percent(70) {
-            let options = SubscribeOptions {
-                qos: self.dice.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]),
-                // Retained messages would arrive a second time and nobody could tell.
-                retain_handling: if self.plan.options.version.has_properties() {
-                    RetainHandling::DoNotSend
-                } else {
-                    RetainHandling::Send
-                },
-                ..SubscribeOptions::default()
-            };
-            let accepted = self.pair.client.session.subscribe(&filter, options, Tag(tag));
-            self.tell(|| format!("subscribe {name} ({tag}): {accepted:?}"));
-            if accepted.is_ok() {
-                *self.filters.wanted.entry(name).or_default() += 1;
-                self.filters.subscribing.insert(tag, name);
-            }
-        } else {
-            self.tell(|| format!("unsubscribe {name} ({tag})"));
-            self.pair.client.session.unsubscribe(&filter, Tag(tag));
-            self.filters.drop_one(name);
-            self.filters.unsubscribing.insert(tag);
+        let options = SubscribeOptions {
+            qos: self.dice.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]),
+            // Retained messages would arrive a second time and nobody could tell.
+            retain_handling: if self.plan.options.version.has_properties() {
+                RetainHandling::DoNotSend
+            } else {
+                RetainHandling::Send
+            },
+            ..SubscribeOptions::default()
+        };
+        let accepted = self.pair.client.session.subscribe(&filter, options, Tag(tag));
+        self.tell(|| format!("subscribe {name} ({tag}): {accepted:?}"));
+        if accepted.is_ok() {
+            *self.filters.wanted.entry(name).or_default() += 1;
+            self.filters.subscribing.insert(tag, name);
         }
+    }
+
+    fn unsubscribe(&mut self, name: &'static str) {
+        let tag = self.next_tag();
+        let Ok(filter) = TopicFilter::new(name) else { return };
+        self.tell(|| format!("unsubscribe {name} ({tag})"));
+        self.pair.client.session.unsubscribe(&filter, Tag(tag));
+        self.filters.drop_one(name);
+        self.filters.unsubscribing.insert(tag);
     }
 
     /// The broker has what the application wants, and nothing else.
