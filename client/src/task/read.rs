@@ -1,18 +1,19 @@
 //! Bytes from the socket to effects: decoding and routing, without the lock.
 
+mod decoding;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 use std::io;
-use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
+use decoding::decode;
 use packetboat_core::route::Router;
-use packetboat_core::session::{Breach, Received, Receiver};
+use packetboat_core::session::{Breach, Receiver};
 use packetboat_core::wire::{AckKind, Packet, Publish, QoS, Reason};
 use tokio::io::{AsyncReadExt, ReadBuf};
 
@@ -22,12 +23,6 @@ use crate::shared::RouteChange;
 
 /// Read at once.
 const READ: usize = 64 * 1024;
-
-/// Messages of one read share blocks of at most this size; a larger packet has its own.
-const BLOCK: usize = 16 * 1024;
-
-/// What lies between two messages of a block is wasted: acknowledgements mostly.
-const GAP: usize = 64;
 
 /// An incomplete packet above this size is received in a buffer of its own, which becomes the message.
 const LARGE: usize = 32 * 1024;
@@ -245,150 +240,6 @@ impl Reader {
             }
             _ => self.partial = rest.to_vec(),
         }
-    }
-}
-
-struct Used {
-    at: usize,
-    missing: Option<usize>,
-}
-
-/// A stretch of input that becomes a block, with the topics of its messages.
-#[derive(Default)]
-struct Group {
-    start: usize,
-    end: usize,
-}
-
-impl Group {
-    fn finish(&mut self, input: &[u8], whole: Option<&Bytes>, batch: &mut Batch) {
-        if self.end > self.start {
-            let bytes = match whole {
-                Some(whole) => whole.slice(self.start..self.end),
-                None => Bytes::copy_from_slice(&input[self.start..self.end]),
-            };
-            batch.blocks.push(Arc::new(Block { bytes, topics: batch.topics.as_str().into() }));
-            batch.topics.clear();
-        }
-        *self = Self::default();
-    }
-
-    /// Take this packet in; the number of its block.
-    #[inline]
-    fn add(&mut self, packet: Range<usize>, input: &[u8], whole: Option<&Bytes>, batch: &mut Batch) -> u32 {
-        if self.end > self.start && (packet.end - self.start > BLOCK || packet.start - self.end > GAP) {
-            self.finish(input, whole, batch);
-        }
-        if self.end == self.start {
-            self.start = packet.start;
-        }
-        self.end = packet.end;
-        narrow(batch.blocks.len())
-    }
-}
-
-/// A message whose topic and properties those after it may repeat.
-struct Run<'a> {
-    publish: Publish<'a>,
-    keys: Span,
-    /// Its topic, among those of this block.
-    topic: Span,
-    block: u32,
-}
-
-/// One input on its way into a batch.
-struct Decoding<'a, 'b> {
-    routes: &'b mut Routes,
-    input: &'a [u8],
-    /// The memory it lies in, if that may be kept.
-    whole: Option<&'b Bytes>,
-    batch: &'b mut Batch,
-    group: Group,
-    run: Option<Run<'a>>,
-}
-
-/// All packets of `input`.
-fn decode<'a>(
-    receiver: &mut Receiver,
-    routes: &mut Routes,
-    input: &'a [u8],
-    whole: Option<&Bytes>,
-    batch: &mut Batch,
-    rare: &mut Vec<Packet<'a>>,
-) -> Used {
-    let mut decoding = Decoding { routes, input, whole, batch, group: Group::default(), run: None };
-    let mut at = 0;
-    let missing = loop {
-        if at == input.len() {
-            break None;
-        }
-        let previous = decoding.run.as_ref().map(|run| &run.publish);
-        match receiver.next_after(&input[at..], previous) {
-            Ok(Received::Publish { publish, aliased, size }) => {
-                decoding.publish(publish, aliased.as_deref(), at..at + size);
-                at += size;
-            }
-            Ok(Received::Packet { packet: Packet::Ack(ack), size }) if ack.properties.is_empty() => {
-                decoding.batch.effects.push(Effect::Ack(ack.kind, ack.id, ack.reason));
-                at += size;
-            }
-            Ok(Received::Packet { packet, size }) => {
-                rare.push(packet);
-                decoding.batch.effects.push(Effect::Rare);
-                at += size;
-            }
-            Ok(Received::Incomplete { missing }) => break missing,
-            Ok(Received::Oversize { qos, id, topic, size, used }) => {
-                let topic = topic.to_owned();
-                decoding.batch.effects.push(Effect::Oversize(Box::new(Oversize { qos, id, topic, size })));
-                at += used;
-            }
-            Ok(Received::Skipped { used }) => at += used,
-            Err(breach) => {
-                decoding.batch.effects.push(Effect::Breach(breach));
-                at = input.len();
-                break None;
-            }
-        }
-    };
-    decoding.group.finish(input, whole, decoding.batch);
-    Used { at, missing }
-}
-
-impl<'a> Decoding<'a, '_> {
-    #[inline]
-    fn publish(&mut self, publish: Publish<'a>, aliased: Option<&str>, packet: Range<usize>) {
-        let Self { routes, input, whole, batch, group, run } = self;
-        let text = aliased.unwrap_or(publish.topic);
-        let known = run.as_ref().filter(|run| publish.repeats(&run.publish));
-        let keys = match known {
-            Some(run) => run.keys,
-            None => routes.route(&publish, text, &mut batch.keys),
-        };
-        if keys.len() == 0 && publish.qos == QoS::AtMostOnce {
-            batch.effects.push(Effect::Unrouted);
-            if known.is_none() {
-                *run = Some(Run { publish, keys, topic: Span::default(), block: u32::MAX });
-            }
-            return;
-        }
-        let end = packet.end;
-        let block = group.add(packet, input, *whole, batch);
-        let topic = match known {
-            Some(run) if run.block == block => run.topic,
-            _ => {
-                let topic = batch.topic(text);
-                *run = Some(Run { publish, keys, topic, block });
-                topic
-            }
-        };
-        let Publish { qos, retain, dup, .. } = publish;
-        // The payload ends the packet, and the properties stand before it: not where `publish` borrows them from if it
-        // repeats an earlier one.
-        let payload = Span::before(end - group.start, publish.payload.len());
-        let properties = Span::before(payload.start as usize, publish.properties.as_bytes().len());
-        let parts = Parts { topic, properties, payload, qos, retain, dup };
-        batch.effects.push(Effect::Message { id: publish.id, keys, block, parts });
     }
 }
 

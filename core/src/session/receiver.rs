@@ -7,9 +7,7 @@ use alloc::sync::Arc;
 use super::alias::Incoming;
 use super::event::Breach;
 use super::options::ConnectOptions;
-use crate::wire::{
-    DecodeError, Decoded, Packet, Properties, Publish, QoS, Reason, Version, connack_of_3_1_1, decode_after,
-};
+use crate::wire::{DecodeError, Decoded, Packet, Publish, QoS, Reason, Version, connack_of_3_1_1, decode};
 
 /// What lies at the front of the bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,29 +81,16 @@ impl Receiver {
     /// What lies at the front of `bytes`. Nothing is kept: on `Incomplete`, come back with the same bytes and more.
     #[inline]
     pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Received<'a>, Breach> {
-        self.next_after(bytes, None)
-    }
-
-    /// The same. `previous` is the last PUBLISH of this connection, or one that the last
-    /// [repeats](Publish::repeats), if it lies in the same memory: topic and properties that are the same again are
-    /// neither checked nor looked up again.
-    #[inline]
-    pub fn next_after<'a>(
-        &mut self,
-        bytes: &'a [u8],
-        previous: Option<&Publish<'a>>,
-    ) -> Result<Received<'a>, Breach> {
         if (self.awaits_connack || self.skip > 0)
             && let Some(special) = self.special(bytes)?
         {
             return Ok(special);
         }
-        match decode_after(self.version, bytes, self.maximum, previous) {
+        match decode(self.version, bytes, self.maximum) {
             Ok(Decoded::Packet { packet: Packet::Publish(publish), size }) => {
-                // An alias given the same topic again is the same alias.
-                let known = previous.is_some_and(|previous| publish.repeats(previous));
-                let properties = Some(publish.properties).filter(|block| !known && !block.is_empty());
-                let aliased = match properties.and_then(Properties::topic_alias) {
+                let alias =
+                    if publish.properties.is_empty() { None } else { publish.properties.topic_alias() };
+                let aliased = match alias {
                     Some(alias) => self.aliases.resolve(alias, publish.topic)?,
                     None => None,
                 };
@@ -119,6 +104,19 @@ impl Receiver {
             Err(DecodeError::TooLarge { size }) => self.oversize(bytes, size),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The PUBLISH at the front of `bytes` and its size, if it has the topic and the properties of `previous`, the last
+    /// PUBLISH of this connection (or one that the last repeated): they are neither checked nor looked up again.
+    /// `None`: it is something else, for [`next`](Self::next).
+    #[inline]
+    #[must_use]
+    pub fn repeated<'a>(&self, bytes: &'a [u8], previous: &Publish<'a>) -> Option<(Publish<'a>, usize)> {
+        // An empty topic is what its alias says, which may change. An alias given its topic again stays the same.
+        if previous.topic.is_empty() || self.skip > 0 || self.awaits_connack {
+            return None;
+        }
+        Publish::read_repeated(self.version, bytes, self.maximum, previous)
     }
 
     /// The rest of an oversize packet; a CONNACK of 3.1.1 shape, which a broker that does not know 5.0 answers.

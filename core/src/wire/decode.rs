@@ -33,17 +33,6 @@ pub enum Decoded<'a> {
 /// soon as the first byte is. CONNECT is read in the version it states, whatever `version` is.
 #[inline]
 pub fn decode(version: Version, bytes: &[u8], maximum: usize) -> Result<Decoded<'_>, DecodeError> {
-    decode_after(version, bytes, maximum, None)
-}
-
-/// The same, next to a PUBLISH that was read before: what is the same in both is not checked twice.
-#[inline]
-pub(crate) fn decode_after<'a>(
-    version: Version,
-    bytes: &'a [u8],
-    maximum: usize,
-    previous: Option<&Publish<'a>>,
-) -> Result<Decoded<'a>, DecodeError> {
     if let Some(ack) = plain_ack(bytes).filter(|_| maximum >= 4) {
         return Ok(Decoded::Packet { packet: Packet::Ack(ack), size: 4 });
     }
@@ -66,7 +55,7 @@ pub(crate) fn decode_after<'a>(
     let mut r = Reader::new(body);
     // Each kind builds its result in place: a packet is large to move.
     if kind == 3 {
-        let publish = Publish::read(version, first & 0x0f, &mut r, previous)?;
+        let publish = Publish::read(version, first & 0x0f, &mut r)?;
         return Ok(Decoded::Packet { packet: Packet::Publish(publish), size });
     }
     if let Some(kind) = AckKind::of_type(kind) {

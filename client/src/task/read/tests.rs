@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use packetboat_core::session::ConnectOptions;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, Version, encode};
