@@ -58,6 +58,12 @@ impl Broker {
         self.sessions.get(client)?.connection
     }
 
+    /// How many clients are connected.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.sessions.values().filter(|session| session.connection.is_some()).count()
+    }
+
     /// The filters a client is subscribed to.
     #[must_use]
     pub fn subscriptions(&self, client: &str) -> Vec<&str> {
