@@ -1,10 +1,7 @@
-//! The strict broker against clients written by hand, packet by packet.
+//! What the broker does for clients written by hand, packet by packet. What it demands of them is in `strict`.
 #![allow(clippy::unwrap_used, reason = "a test fails so")]
 
-mod connections;
 mod faults;
-mod limits;
-mod messages_in;
 mod messages_out;
 mod publishing;
 mod subscribing;
@@ -38,12 +35,6 @@ impl Harbour {
 
     fn with(version: Version, config: Config) -> Self {
         let config = Config { on_violation: OnViolation::Record, keep_log: true, ..config };
-        Self { broker: Broker::new(config, 1), now: Instant(0), version, heard: Vec::new() }
-    }
-
-    /// Breaches end the connection.
-    fn unforgiving(version: Version, config: Config) -> Self {
-        let config = Config { on_violation: OnViolation::Disconnect, keep_log: true, ..config };
         Self { broker: Broker::new(config, 1), now: Instant(0), version, heard: Vec::new() }
     }
 
