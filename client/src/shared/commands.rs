@@ -192,6 +192,7 @@ impl Inner {
         if self.closed {
             self.streams.end(key, End::Disconnected, &mut self.deferred.wake);
         }
+        self.left_everything = false;
         self.routes.push(RouteChange::InsertAll(key));
         self.wake_task_for(WakesFor::Commands);
         key
@@ -277,6 +278,7 @@ impl Inner {
                 if let (Some(filter), true) = (filter, subscribed) {
                     self.orphans.push(filter.clone());
                 }
+                self.left_everything |= filter.is_none();
                 self.routes.push(RouteChange::Remove(filter.clone(), key));
             }
         }

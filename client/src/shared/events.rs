@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use packetboat_core::session::{self, Arrival, Release, SessionMode, Tag, Verdict};
 use packetboat_core::time::Instant;
+use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use super::{Inner, Key, Limit, Pending, RouteChange, WakesFor};
@@ -164,12 +165,17 @@ impl Inner {
     ) {
         let (qos, now) = (message.qos(), self.now);
         let waits = keys.is_empty() && self.may_wait();
-        let holders = u16::try_from(takers.len()).unwrap_or(u16::MAX) + u16::from(waits);
+        let left = takers.is_empty() && !waits && self.is_for_later(message.topic());
+        let holders = u16::try_from(takers.len()).unwrap_or(u16::MAX) + u16::from(waits || left);
         let Verdict::Deliver(token) = self.session.handle_publish(Arrival { qos, id, holders }) else {
             return;
         };
         if let (true, Some(token)) = (waits, token) {
             return self.unclaimed.waiting.push((message, token, now + CLAIM_TIME));
+        }
+        if let (true, Some(token)) = (left, token) {
+            self.session.release(token, Release::Abandon);
+            return self.deferred.drops.push(message);
         }
         self.unclaimed.count += u64::from(keys.is_empty());
         if let Some((&last, rest)) = takers.split_last() {
@@ -188,6 +194,14 @@ impl Inner {
         if dropped.is_some() {
             self.discard(dropped);
         }
+    }
+
+    /// Nobody takes it here any more, but the session stays: it is not acknowledged, so that it comes again to whoever
+    /// goes on with the session.
+    fn is_for_later(&self, topic: &str) -> bool {
+        let orphaned = |filter: &TopicFilter| packetboat_core::topic::matches(filter.filter(), topic);
+        self.persistent
+            && (self.ending.is_some() || self.left_everything || self.orphans.iter().any(orphaned))
     }
 
     /// Only a resumed session delivers before the application has subscribed.

@@ -16,7 +16,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use packetboat_core::session::{AckToken, Cause, Outcome, Session, Ticket};
+use packetboat_core::session::{AckToken, Cause, Outcome, Session, SessionMode, Ticket};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, Reason};
@@ -62,6 +62,10 @@ pub(crate) struct Inner {
     pub(crate) routes: Vec<RouteChange>,
     /// Filters of dropped streams that stay subscribed: the session is a persistent one.
     pub(crate) orphans: Vec<TopicFilter>,
+    /// The session outlives the process: what nobody takes any more is a later process's.
+    pub(crate) persistent: bool,
+    /// The stream of everything was dropped.
+    pub(crate) left_everything: bool,
     pub(crate) unclaimed: Unclaimed,
     /// The streams that take the message at hand; kept for its allocation.
     pub(crate) takers: Vec<u32>,
@@ -219,6 +223,8 @@ impl Shared {
             unsubscribes: Slab::default(),
             routes: Vec::new(),
             orphans: Vec::new(),
+            persistent: matches!(settings.connect.session, SessionMode::Persistent { .. }),
+            left_everything: false,
             unclaimed: Unclaimed::default(),
             takers: Vec::new(),
             queue_messages: settings.options.queue_messages,
