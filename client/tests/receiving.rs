@@ -96,6 +96,27 @@ async fn taking_the_next_message_acknowledges_the_previous_one() {
 }
 
 #[tokio::test]
+async fn what_arrives_for_a_dropped_stream_of_a_persistent_session_is_a_later_processs() {
+    for version in VERSIONS {
+        let broker = Broker::start().await.unwrap();
+        let options = options(&broker.url()).client_id("later").version(version).session(persistent());
+        let publisher = publisher(&broker).await;
+        let client = Client::connect(options.clone()).await.unwrap();
+        drop(client.subscribe("a").await.unwrap());
+        let mut other = client.subscribe("b").await.unwrap();
+        publisher.publish("a", "late").qos(QoS::AtLeastOnce).await.unwrap();
+        publisher.publish("b", "mark").qos(QoS::AtMostOnce).await.unwrap();
+        // What was sent before it has been received, and nobody took it.
+        assert_eq!(next(&mut other).await.payload(), b"mark");
+        client.disconnect().await.unwrap();
+        let client = Client::connect(options).await.unwrap();
+        let mut stream = client.subscribe("a").await.unwrap();
+        assert_eq!(next(&mut stream).await.payload(), b"late");
+        client.disconnect().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_message_in_hand_comes_again_after_a_crash_and_not_after_it_was_done_with() {
     for version in VERSIONS {
         let broker = Broker::start().await.unwrap();
