@@ -12,6 +12,8 @@ pub struct BackoffOptions {
     pub(super) jitter: Jitter,
     pub(super) stable_after: Duration,
     pub(super) retry_limit: Option<u32>,
+    pub(super) return_after: Option<Duration>,
+    pub(super) renew_after: Option<Duration>,
 }
 
 impl BackoffOptions {
@@ -21,7 +23,14 @@ impl BackoffOptions {
         if servers.is_empty() {
             servers = vec![Delays::default()];
         }
-        Self { servers, jitter: Jitter::default(), stable_after: Duration::from_secs(30), retry_limit: None }
+        Self {
+            servers,
+            jitter: Jitter::default(),
+            stable_after: Duration::from_secs(30),
+            retry_limit: None,
+            return_after: None,
+            renew_after: None,
+        }
     }
 
     /// How waits are spread.
@@ -43,6 +52,22 @@ impl BackoffOptions {
     #[must_use]
     pub const fn retry_limit(mut self, retries: u32) -> Self {
         self.retry_limit = Some(retries);
+        self
+    }
+
+    /// A connection to another server than the first is replaced after so long, if the first one is back. Otherwise, and
+    /// by default, a server is kept for as long as it works.
+    #[must_use]
+    pub const fn return_after(mut self, duration: Duration) -> Self {
+        self.return_after = Some(duration);
+        self
+    }
+
+    /// Connections are replaced after so long, at the latest: some servers end them when credentials expire. With
+    /// jitter, up to a tenth earlier.
+    #[must_use]
+    pub const fn renew_after(mut self, duration: Duration) -> Self {
+        self.renew_after = Some(duration);
         self
     }
 

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Backoff, BackoffOptions, Delays, Jitter, Next};
+use super::{Backoff, BackoffOptions, Delays, Jitter, Next, Renewal};
 use crate::time::Instant;
 
 const START: Instant = Instant(1_000_000);
@@ -294,4 +294,90 @@ fn extreme_values_are_no_trap() {
         Delays::new(Duration::ZERO, Duration::ZERO),
         Delays::new(Duration::from_millis(1), Duration::from_millis(1))
     );
+}
+
+/// A wrong password does not become right by asking often; another server may take it.
+#[test]
+fn a_refusal_waits_longest_at_once_and_then_the_next_server_has_its_turn() {
+    let mut driver = Driver::new(exact(&[(2, 60), (1, 3)]));
+    let next = driver.backoff.refused(driver.now);
+    assert_eq!(driver.follow(next), Some((seconds(60), 0)));
+    let next = driver.backoff.refused(driver.now);
+    assert_eq!(driver.follow(next), Some((seconds(1), 1)), "its own minimum");
+    assert_eq!(driver.fail_times(3), [(2, 1), (3, 1), (2, 0)]);
+    for seed in 0..200 {
+        let mut backoff = Backoff::new(BackoffOptions::new([delays(1, 60)]), seed);
+        let Next::WaitUntil { at, .. } = backoff.refused(START) else { panic!("no limit was set") };
+        assert!((seconds(30)..=seconds(60)).contains(&at.since(START)), "slowly, whatever the jitter");
+    }
+}
+
+#[test]
+fn a_server_that_sends_us_away_is_left_for_the_next_one() {
+    let mut driver = Driver::new(exact(&[(2, 60), (1, 3)]));
+    let next = driver.backoff.sent_away(driver.now);
+    assert_eq!(driver.follow(next), Some((seconds(1), 1)));
+    let mut alone = Driver::new(exact(&[(2, 60)]));
+    let next = alone.backoff.sent_away(alone.now);
+    assert_eq!(alone.follow(next), Some((seconds(60), 0)));
+}
+
+/// Two clients with one identifier: however long each connection stood, the waits grow.
+#[test]
+fn a_connection_taken_over_ends_no_run_of_failures() {
+    let mut driver = Driver::new(exact(&[(1, 8)]));
+    for wait in [1, 2, 4, 8, 8] {
+        driver.backoff.connected(driver.now);
+        driver.now = driver.now + seconds(1_000);
+        assert_eq!(driver.fail(), Some((seconds(wait), 0)));
+    }
+}
+
+#[test]
+fn a_connection_is_renewed_once_when_its_time_is_over() {
+    let options = BackoffOptions::default().jitter(Jitter::None).renew_after(seconds(3_600));
+    let mut backoff = Backoff::new(options, 0);
+    assert_eq!(backoff.renewal_deadline(), None);
+    backoff.connected(START);
+    let due = START + seconds(3_600);
+    assert_eq!(backoff.renewal_deadline(), Some(due));
+    assert_eq!(backoff.renewal(START + seconds(3_599)), None);
+    assert_eq!(backoff.renewal(due), Some(Renewal::Scheduled));
+    assert_eq!((backoff.renewal(due), backoff.renewal_deadline()), (None, None));
+    backoff.renewed(Renewal::Scheduled);
+    assert_eq!((backoff.deadline(), backoff.attempt(), backoff.server()), (None, 0, 0));
+    backoff.connected(due);
+    assert_eq!(backoff.renewal_deadline(), Some(due + seconds(3_600)));
+    for seed in 0..100 {
+        let mut backoff = Backoff::new(BackoffOptions::default().renew_after(seconds(1_000)), seed);
+        backoff.connected(START);
+        let after = backoff.renewal_deadline().unwrap().since(START);
+        assert!((seconds(900)..=seconds(1_000)).contains(&after), "{after:?}");
+    }
+}
+
+#[test]
+fn the_first_server_is_returned_to_only_if_asked_and_left_again_at_once_if_it_is_not_back() {
+    let servers = || [delays(1, 2), delays(3, 60)];
+    let options =
+        BackoffOptions::new(servers()).jitter(Jitter::None).return_after(seconds(600)).retry_limit(5);
+    let mut driver = Driver::new(Backoff::new(options, 0));
+    driver.backoff.connected(driver.now);
+    assert_eq!(driver.backoff.renewal_deadline(), None, "it is the first one");
+    assert_eq!(driver.fail_times(3), [(1, 0), (2, 0), (3, 1)]);
+    driver.backoff.connected(driver.now);
+    driver.now = driver.now + seconds(600);
+    assert_eq!(driver.backoff.renewal(driver.now), Some(Renewal::ToFirstServer));
+    driver.backoff.renewed(Renewal::ToFirstServer);
+    assert_eq!((driver.backoff.server(), driver.backoff.deadline()), (0, None));
+    assert_eq!(driver.fail(), Some((Duration::ZERO, 1)), "it works");
+    assert_eq!(driver.backoff.attempt(), 0, "no retry");
+    assert_eq!(driver.fail(), Some((seconds(3), 1)));
+    driver.backoff.connected(driver.now);
+    driver.now = driver.now + seconds(600);
+    assert_eq!(driver.backoff.renewal(driver.now), Some(Renewal::ToFirstServer));
+    driver.backoff.renewed(Renewal::ToFirstServer);
+    driver.backoff.connected(driver.now);
+    assert_eq!(driver.backoff.renewal_deadline(), None);
+    assert_eq!(driver.connect_for(seconds(100)), Some((seconds(1), 0)), "back at home, its own minimum");
 }

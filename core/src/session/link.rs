@@ -16,6 +16,9 @@ use crate::wire::{
 /// Shared payloads above this size are spliced into the output instead of being copied.
 const SPLICE: usize = 16 * 1024;
 
+/// Encoded bytes that wait for the socket before messages have to wait instead.
+const OUTPUT_HIGH_WATER: u64 = 256 * 1024;
+
 /// Bytes of a topic alias property.
 const ALIAS: usize = 3;
 
@@ -34,6 +37,8 @@ pub(super) struct Link<P> {
     pub(super) position: u64,
     /// Bytes the socket took.
     pub(super) written: u64,
+    /// So many may wait for the socket before messages have to wait; zero holds all messages back.
+    pub(super) high_water: u64,
     pub(super) aliases: alias::Outgoing,
     /// Answers that wait for the store, with the record that must be committed.
     pub(super) due: VecDeque<(u64, AckKind, u16, Reason)>,
@@ -60,6 +65,7 @@ impl<P> Link<P> {
             output: Output::default(),
             position: 0,
             written: 0,
+            high_water: OUTPUT_HIGH_WATER,
             aliases: alias::Outgoing::default(),
             due: VecDeque::new(),
             receive_maximum: u16::MAX,

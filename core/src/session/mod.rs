@@ -12,7 +12,8 @@
 //!   [`handle_loaded`](Session::handle_loaded).
 //! * **Commands** say what is wanted: [`publish`](Session::publish), [`cancel`](Session::cancel),
 //!   [`subscribe`](Session::subscribe), [`unsubscribe`](Session::unsubscribe), [`release`](Session::release),
-//!   [`ping`](Session::ping), [`disconnect`](Session::disconnect).
+//!   [`ping`](Session::ping), [`hold`](Session::hold), [`leave`](Session::leave),
+//!   [`disconnect`](Session::disconnect).
 //! * **Outputs** are drained: [`poll_store`](Session::poll_store) first, whose records must be on disk before
 //!   [`handle_stored`](Session::handle_stored) says so and lets the bytes they cover out;
 //!   [`poll_transmit`](Session::poll_transmit); [`poll_event`](Session::poll_event);
@@ -111,9 +112,6 @@ pub struct Session<P> {
     ended: bool,
     link: Link<P>,
 }
-
-/// Encoded bytes that wait for the socket before messages have to wait instead.
-const OUTPUT_HIGH_WATER: u64 = 256 * 1024;
 
 impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// A session that has never been online.
@@ -262,6 +260,24 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     }
 
     // ---- Commands (publishing is in outbound.rs, subscribing in subscriptions.rs, releasing in inbound.rs)
+
+    /// Send no further messages on this connection: what is accepted waits for the next one, and what is on the way may
+    /// come to its end before [`leave`](Self::leave).
+    pub fn hold(&mut self) {
+        self.link.high_water = 0;
+    }
+
+    /// Take these bounds and policies from now on; what was accepted under others stays.
+    pub fn configure(&mut self, config: Config) {
+        let durable = self.config.durable;
+        self.config = config;
+        self.config.durable = durable;
+    }
+
+    /// The next broker is none that could know this session: on it a session that ends at disconnect begins anew.
+    pub fn forget_broker(&mut self) {
+        self.established = false;
+    }
 
     /// Probe the link now.
     pub fn ping(&mut self, now: Instant) {

@@ -10,7 +10,7 @@ use super::options::Overflow;
 use super::records::{Parts, Record, State};
 use super::store::Entry;
 use super::window::Window;
-use super::{OUTPUT_HIGH_WATER, Phase, Session};
+use super::{Phase, Session};
 use crate::time::Instant;
 use crate::wire::{Packet, Properties, Publish, QoS, Reason, encoded_len};
 
@@ -33,7 +33,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let qos = message.qos.min(self.config.maximum_qos);
         self.link.limits.check(qos, message.retain, message.bound(), || self.exact_size(message, qos))?;
         if qos == QoS::AtMostOnce {
-            let writable = self.link.phase == Phase::Online && self.unwritten() < OUTPUT_HIGH_WATER;
+            let writable = self.link.phase == Phase::Online && self.unwritten() < self.link.high_water;
             if writable
                 && self.outbound.first_plain().is_none()
                 && (!has_properties || self.link.limits.properties)
@@ -80,11 +80,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
         self.send_due_replies();
         self.send_requests(now);
-        loop {
+        while self.unwritten() < self.link.high_water {
             self.admit(now);
-            if self.unwritten() >= OUTPUT_HIGH_WATER {
-                return;
-            }
             let Some(slot) = self.next_to_send() else { return };
             self.transmit(slot, now);
         }
@@ -171,7 +168,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let is_clear = qos != QoS::AtMostOnce
             && message.properties.is_empty()
             && self.link.phase == Phase::Online
-            && self.unwritten() < OUTPUT_HIGH_WATER
+            && self.unwritten() < self.link.high_water
             && !self.journal.is_durable()
             && self.link.due.is_empty()
             && self.subscriptions.waiting.is_empty()

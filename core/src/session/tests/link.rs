@@ -245,3 +245,26 @@ fn before_5_a_will_is_asked_for_by_silence() {
         assert_eq!(story.cause(), Some(Cause::Requested));
     }
 }
+
+/// Before a planned reconnect: what is on the way ends, what is accepted waits, nothing fails.
+#[test]
+fn a_session_on_hold_finishes_what_is_on_the_way_and_sends_nothing_new() {
+    let mut story = Story::online(Version::V5);
+    story.publish(QoS::AtLeastOnce, "first", 1);
+    assert_eq!(story.told().len(), 1);
+    story.session.hold();
+    for (qos, tag) in [(QoS::AtMostOnce, 2), (QoS::AtLeastOnce, 3), (QoS::ExactlyOnce, 4)] {
+        assert!(matches!(story.publish(qos, "later", tag), Accepted::Recorded(_)));
+    }
+    assert_eq!(story.told(), Vec::<String>::new());
+    story.acks(AckKind::Puback, 1);
+    assert_eq!(story.told(), Vec::<String>::new());
+    assert_eq!((story.session.queue().in_flight, story.session.queue().messages), (0, 3));
+    story.session.leave(Reason::NORMAL_DISCONNECTION);
+    assert!(story.told()[0].starts_with("DISCONNECT"));
+    story.cut_after(0);
+    story.open(true, &PropertiesBuf::default());
+    let told = story.told();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0] == "PUBLISH later" && !told[1].contains("dup") && !told[2].contains("dup"), "{told:?}");
+}
