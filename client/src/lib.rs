@@ -43,6 +43,7 @@ mod settings;
 mod shared;
 mod subscribe;
 mod subscriber;
+mod tap;
 mod task;
 mod transport;
 
@@ -52,7 +53,8 @@ pub use packetboat_core::session::{
 };
 pub use packetboat_core::topic::{TopicError, TopicFilter, TopicName};
 pub use packetboat_core::wire::{
-    Properties, PropertiesBuf, Property, PropertyError, QoS, Reason, RetainHandling, Version,
+    Packet, PacketType, Properties, PropertiesBuf, Property, PropertyError, QoS, Reason, RetainHandling,
+    Version,
 };
 
 pub use client::Client;
@@ -68,4 +70,5 @@ pub use server::{Server, UrlError};
 pub use settings::OptionsError;
 pub use subscribe::{Subscription, ToMessages, Unsubscribe};
 pub use subscriber::{End, StreamPolicy, Subscriber};
+pub use tap::{Direction, PassingPacket};
 pub use transport::{DialError, Dialing, Io, Tcp, Transport};

@@ -8,6 +8,7 @@ use packetboat_core::session::{SessionMode, Will};
 use packetboat_core::wire::{PropertiesBuf, QoS};
 
 use crate::server::{Url, UrlError};
+use crate::tap::Taps;
 use crate::{Server, Tcp, Transport};
 
 /// Which version of MQTT to speak.
@@ -83,6 +84,7 @@ pub struct Options {
     pub(crate) stable_after: Duration,
     pub(crate) retry_limit: Option<u32>,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) taps: Taps,
 }
 
 impl Options {
@@ -138,6 +140,7 @@ impl Options {
             stable_after: Duration::from_secs(30),
             retry_limit: None,
             transport: Arc::new(Tcp),
+            taps: Taps::default(),
         }
     }
 

@@ -107,6 +107,7 @@ impl Task {
         let Stage::Dialing(dialing) = &mut self.stage else { return Poll::Ready(()) };
         match dialing.as_mut().poll(cx) {
             Poll::Ready(Ok(io)) => {
+                let io = self.shared.settings.options.taps.attach(io);
                 self.connect.version = self.fallback.version();
                 let mut inner = self.shared.lock();
                 inner.session.handle_open(&self.connect);

@@ -26,6 +26,7 @@ mod reader;
 mod reason;
 mod suback;
 mod subscribe;
+mod summary;
 mod version;
 mod writer;
 
@@ -47,6 +48,7 @@ pub use subscribe::{
     Filters, FiltersBuf, RetainHandling, Subscribe, SubscribeOptions, TopicFilters, TopicFiltersBuf,
     Unsubscribe,
 };
+pub use summary::Summary;
 pub use version::Version;
 
 /// The longest text or binary field: its length is a two byte integer.
