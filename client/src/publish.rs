@@ -7,13 +7,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use packetboat_core::session::{self, Outgoing, Payload, Tag};
+use packetboat_core::session::{self, Outgoing, Payload, Tag, Ticket};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::{TopicError, TopicName};
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::receipt::{self, Receipt};
-use crate::shared::{Accepted, Held, Inner, Key, Limit, Pending, Shared};
+use crate::shared::{Accepted, Held, Inner, Key, Limit, Shared};
 use crate::{PublishError, Published};
 
 /// The application bytes of a message: borrowed, or owned and never copied if they are large.
@@ -57,8 +57,8 @@ enum Stage {
     New,
     /// In line for room.
     Waiting(Key),
-    /// The end comes in this slot.
-    Accepted(Key),
+    /// The session keeps the outcome under this ticket.
+    Accepted(Ticket),
     Done,
 }
 
@@ -151,7 +151,7 @@ impl<'a> Publish<'a> {
             _ => inner.is_open(self.qos) || inner.is_over(),
         };
         let tried = if may_try {
-            guard.publish(Outgoing {
+            guard.publish(&Outgoing {
                 topic,
                 payload: match &self.body {
                     Source::Borrowed(bytes) => Payload::Borrowed(bytes),
@@ -161,7 +161,7 @@ impl<'a> Publish<'a> {
                 retain: self.retain,
                 properties: self.properties.as_properties(),
                 drop_properties: self.drop_properties,
-                tag: Tag::NONE,
+                tag: Tag::KEPT,
             })
         } else {
             Err(session::PublishError::Full)
@@ -225,9 +225,9 @@ impl<'a> Publish<'a> {
         *stage = Stage::Done;
     }
 
-    fn poll_end(&mut self, key: Key, cx: &Context<'_>) -> Poll<Result<Published, PublishError>> {
+    fn poll_end(&mut self, ticket: Ticket, cx: &Context<'_>) -> Poll<Result<Published, PublishError>> {
         let mut inner = self.shared.lock();
-        if let Some(outcome) = inner.outcome(key, cx.waker()) {
+        if let Some(outcome) = inner.outcome(ticket, cx.waker()) {
             self.stage = Stage::Done;
             return Poll::Ready(receipt::result_of(outcome));
         }
@@ -238,18 +238,16 @@ impl<'a> Publish<'a> {
             (None, Some(timeout)) => {
                 let until = self.shared.now() + timeout;
                 self.until = Some(until);
-                inner.limit(until, Limit::Receipt(key));
+                inner.limit(until, Limit::Receipt(ticket));
             }
             (Some(until), _) if self.shared.now() >= until => {
-                let ticket = inner.receipts.get(key).and_then(Pending::ticket);
                 self.stage = Stage::Done;
-                let withdrawn = ticket.is_some_and(|ticket| inner.cancel(ticket));
-                if withdrawn {
-                    inner.receipts.remove(key);
+                if inner.cancel(ticket) {
+                    inner.forget(ticket);
                     return Poll::Ready(Err(PublishError::TimedOut { payload: None }));
                 }
                 drop(inner);
-                let receipt = Receipt::new(self.shared.clone(), key);
+                let receipt = Receipt::new(self.shared.clone(), ticket);
                 return Poll::Ready(Err(PublishError::Unresolved(receipt)));
             }
             _ => {}
@@ -260,7 +258,7 @@ impl<'a> Publish<'a> {
     fn receipt(&self, accepted: Accepted) -> Receipt {
         match accepted {
             Accepted::Sent => Receipt::done(self.shared.clone()),
-            Accepted::Pending(key) => Receipt::new(self.shared.clone(), key),
+            Accepted::Pending(ticket) => Receipt::new(self.shared.clone(), ticket),
         }
     }
 
@@ -283,16 +281,16 @@ impl Future for Publish<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let publish = self.get_mut();
-        if let Stage::Accepted(key) = publish.stage {
-            return publish.poll_end(key, cx);
+        if let Stage::Accepted(ticket) = publish.stage {
+            return publish.poll_end(ticket, cx);
         }
         match publish.poll_accept(Some(cx.waker())) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(Accepted::Sent)) => Poll::Ready(Ok(Published::of(Reason::SUCCESS))),
-            Poll::Ready(Ok(Accepted::Pending(key))) => {
-                publish.stage = Stage::Accepted(key);
-                publish.poll_end(key, cx)
+            Poll::Ready(Ok(Accepted::Pending(ticket))) => {
+                publish.stage = Stage::Accepted(ticket);
+                publish.poll_end(ticket, cx)
             }
         }
     }
@@ -304,10 +302,7 @@ impl Drop for Publish<'_> {
         match self.stage {
             Stage::New | Stage::Done => {}
             Stage::Waiting(_) => Self::leave_line(&mut self.stage, &mut self.shared.lock()),
-            Stage::Accepted(key) => {
-                let gone = self.shared.lock().receipts.remove(key);
-                drop(gone);
-            }
+            Stage::Accepted(ticket) => self.shared.lock().forget(ticket),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use packetboat_core::session::{self, Outcome};
+use packetboat_core::session::{self, Outcome, Ticket};
 use packetboat_core::wire::{PropertiesBuf, Reason};
 
-use crate::shared::{Key, Pending, Shared};
+use crate::shared::Shared;
 use crate::{PublishError, Withdrawal};
 
 /// A message was delivered.
@@ -49,34 +49,31 @@ pub enum Stage {
 pub struct Receipt {
     shared: Arc<Shared>,
     /// `None`: QoS 0, sent at once.
-    key: Option<Key>,
+    ticket: Option<Ticket>,
     /// Its outcome was taken.
     ended: bool,
 }
 
 impl Receipt {
-    pub(crate) fn new(shared: Arc<Shared>, key: Key) -> Self {
-        Self { shared, key: Some(key), ended: false }
+    pub(crate) fn new(shared: Arc<Shared>, ticket: Ticket) -> Self {
+        Self { shared, ticket: Some(ticket), ended: false }
     }
 
     pub(crate) fn done(shared: Arc<Shared>) -> Self {
-        Self { shared, key: None, ended: false }
+        Self { shared, ticket: None, ended: false }
     }
 
     /// Where the message is.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        let Some(key) = self.key else { return Stage::Acknowledged };
+        let Some(ticket) = self.ticket else { return Stage::Acknowledged };
         let inner = self.shared.lock();
-        let Some(pending) = inner.receipts.get(key) else { return Stage::Failed };
-        match pending {
-            Pending::Ended(Outcome::Sent) => Stage::Acknowledged,
-            Pending::Ended(Outcome::Acknowledged { reason, .. }) if !reason.is_error() => Stage::Acknowledged,
-            Pending::Ended(_) => Stage::Failed,
-            Pending::Accepted { ticket, .. } => match inner.session.stage(*ticket) {
-                Some(session::Stage::Written(_) | session::Stage::Received(_)) => Stage::Written,
-                _ => Stage::Accepted,
-            },
+        match (inner.session.stage(ticket), inner.session.outcome(ticket)) {
+            (Some(session::Stage::Written(_) | session::Stage::Received(_)), _) => Stage::Written,
+            (Some(session::Stage::Accepted), _) => Stage::Accepted,
+            (None, Some(Outcome::Sent)) => Stage::Acknowledged,
+            (None, Some(Outcome::Acknowledged { reason, .. })) if !reason.is_error() => Stage::Acknowledged,
+            (None, _) => Stage::Failed,
         }
     }
 
@@ -84,8 +81,7 @@ impl Receipt {
     #[must_use]
     pub fn packet_id(&self) -> Option<u16> {
         let inner = self.shared.lock();
-        let ticket = inner.receipts.get(self.key?)?.ticket()?;
-        match inner.session.stage(ticket)? {
+        match inner.session.stage(self.ticket?)? {
             session::Stage::Written(id) | session::Stage::Received(id) => Some(id),
             session::Stage::Accepted => None,
         }
@@ -96,8 +92,7 @@ impl Receipt {
     #[allow(clippy::must_use_candidate, reason = "the receipt tells as well")]
     pub fn cancel(&self) -> bool {
         let mut inner = self.shared.lock();
-        let ticket = self.key.and_then(|key| inner.receipts.get(key)).and_then(Pending::ticket);
-        ticket.is_some_and(|ticket| inner.cancel(ticket))
+        self.ticket.is_some_and(|ticket| inner.cancel(ticket))
     }
 }
 
@@ -106,9 +101,9 @@ impl Future for Receipt {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let receipt = self.get_mut();
-        let Some(key) = receipt.key else { return Poll::Ready(Ok(Published::of(Reason::SUCCESS))) };
+        let Some(ticket) = receipt.ticket else { return Poll::Ready(Ok(Published::of(Reason::SUCCESS))) };
         let mut inner = receipt.shared.lock();
-        if let Some(outcome) = inner.outcome(key, cx.waker()) {
+        if let Some(outcome) = inner.outcome(ticket, cx.waker()) {
             // The slot is free: dropping the receipt need not take the lock for it.
             receipt.ended = true;
             return Poll::Ready(result_of(outcome));
@@ -119,9 +114,8 @@ impl Future for Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if let (Some(key), false) = (self.key, self.ended) {
-            let gone = self.shared.lock().receipts.remove(key);
-            drop(gone);
+        if let (Some(ticket), false) = (self.ticket, self.ended) {
+            self.shared.lock().forget(ticket);
         }
     }
 }

@@ -11,8 +11,8 @@ use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{QoS, Reason, SubscribeOptions};
 
 use super::{
-    Consumed, Ending, Held, Inner, Key, Limit, Locked, Pending, PendingSubscribe, PendingUnsubscribe,
-    RouteChange, Stream, WakesFor, remember,
+    Consumed, Ending, Held, Inner, Key, Limit, Locked, PendingSubscribe, PendingUnsubscribe, RouteChange,
+    Stream, WakesFor,
 };
 use crate::{End, Message};
 
@@ -24,30 +24,27 @@ const WRITABLE: u64 = 128 * 1024;
 pub(crate) enum Accepted {
     /// QoS 0, in the output of a live connection.
     Sent,
-    /// Accepted; the end comes in this slot.
-    Pending(Key),
+    /// Accepted; the session keeps the outcome under this ticket.
+    Pending(Ticket),
 }
 
 impl Locked<'_> {
     /// Hand a message to the session, past those who wait for room.
     #[inline]
-    pub(crate) fn publish(&mut self, mut message: Outgoing<'_, Held>) -> Result<Accepted, PublishError> {
+    pub(crate) fn publish(&mut self, message: &Outgoing<'_, Held>) -> Result<Accepted, PublishError> {
         if self.is_over() {
             return Err(PublishError::Closed);
         }
         let now = self.time();
-        let key = self.receipts.vacant();
-        message.tag = Tag::from(key);
-        match self.session.publish(&message, now)? {
+        match self.session.publish(message, now)? {
             session::Accepted::Encoded => {
                 self.wake_task_for(WakesFor::Everything);
                 Ok(Accepted::Sent)
             }
             session::Accepted::Recorded(ticket) => {
-                self.receipts.insert(Pending::Accepted { ticket, waker: None });
                 self.wake_task_for(WakesFor::Everything);
                 self.drain_events();
-                Ok(Accepted::Pending(key))
+                Ok(Accepted::Pending(ticket))
             }
         }
     }
@@ -303,15 +300,19 @@ impl Inner {
         }
     }
 
+    /// How this message ended; if it has not, its owner is woken when it has.
     #[inline]
-    pub(crate) fn outcome(&mut self, key: Key, waker: &Waker) -> Option<session::Outcome> {
-        if let Pending::Accepted { waker: known, .. } = self.receipts.get_mut(key)? {
-            remember(known, waker, &mut self.deferred.retired);
-            return None;
+    pub(crate) fn outcome(&mut self, ticket: Ticket, waker: &Waker) -> Option<session::Outcome> {
+        let outcome = self.session.poll_outcome(ticket);
+        if outcome.is_none() {
+            self.receipts.wait(ticket, waker, &mut self.deferred.retired);
         }
-        match self.receipts.remove(key)? {
-            Pending::Ended(outcome) => Some(outcome),
-            Pending::Accepted { .. } => None,
-        }
+        outcome
+    }
+
+    /// Nobody awaits the end of this message any more.
+    pub(crate) fn forget(&mut self, ticket: Ticket) {
+        self.session.forget(ticket);
+        self.deferred.retired.extend(self.receipts.take(ticket));
     }
 }

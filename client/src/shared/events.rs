@@ -9,7 +9,7 @@ use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
-use super::{Inner, Key, Limit, Pending, RouteChange, WakesFor};
+use super::{Inner, Key, Limit, RouteChange, WakesFor};
 use crate::events::Connected;
 use crate::{End, Event, Message, Server, State};
 
@@ -22,18 +22,9 @@ impl Inner {
     pub(crate) fn drain_events(&mut self) {
         while let Some(event) = self.session.poll_event() {
             match event {
-                session::Event::Published { tag, outcome } => self.on_published(tag, outcome),
+                session::Event::Finished { ticket } => self.deferred.wake.extend(self.receipts.take(ticket)),
                 event => self.on_event(event),
             }
-        }
-    }
-
-    #[inline]
-    fn on_published(&mut self, tag: Tag, outcome: session::Outcome) {
-        let Some(pending) = self.receipts.get_mut(Key::from(tag)) else { return };
-        let before = std::mem::replace(pending, Pending::Ended(outcome));
-        if let Pending::Accepted { waker: Some(waker), .. } = before {
-            self.deferred.wake.push(waker);
         }
     }
 
@@ -43,7 +34,6 @@ impl Inner {
 
     fn on_event(&mut self, event: session::Event) {
         match event {
-            session::Event::Published { tag, outcome } => self.on_published(tag, outcome),
             session::Event::Subscribed { tag, reason, properties } => {
                 let properties = properties.map_or_else(PropertiesBuf::new, |boxed| *boxed);
                 self.on_subscribed(tag, reason, properties);
@@ -223,9 +213,8 @@ impl Inner {
             self.limits.pop();
             match limit {
                 Limit::Room(key) => self.room.wake(key, &mut self.deferred.wake),
-                Limit::Receipt(key) => {
-                    let waker = self.receipts.get_mut(key).and_then(|pending| pending.waker()?.clone());
-                    self.deferred.wake.extend(waker);
+                Limit::Receipt(ticket) => {
+                    self.deferred.wake.extend(self.receipts.waker(ticket).cloned());
                 }
             }
         }
@@ -276,7 +265,7 @@ impl Inner {
         let queue = self.session.queue();
         self.undelivered = queue.messages + queue.in_flight;
         let wake = &mut self.deferred.wake;
-        wake.extend(self.receipts.values_mut().filter_map(|pending| pending.waker()?.take()));
+        self.receipts.close(wake);
         wake.extend(self.subscribes.values_mut().filter_map(|pending| pending.waker.take()));
         wake.extend(self.unsubscribes.values_mut().filter_map(|pending| pending.waker.take()));
         wake.extend(self.flushes.values_mut().filter_map(|flush| flush.waker.take()));

@@ -6,6 +6,7 @@
 mod commands;
 mod events;
 mod held;
+mod receipts;
 mod room;
 mod slab;
 mod streams;
@@ -16,7 +17,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use packetboat_core::session::{AckToken, Cause, Outcome, Session, SessionMode, Ticket};
+use packetboat_core::session::{AckToken, Cause, Session, SessionMode, Ticket};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, Reason};
@@ -28,6 +29,7 @@ use crate::{Message, Server, State};
 
 pub(crate) use commands::Accepted;
 pub(crate) use held::Held;
+use receipts::Receipts;
 pub(crate) use room::Room;
 pub(crate) use slab::{Key, Slab};
 pub(crate) use streams::{Consumed, Stream, Streams};
@@ -52,8 +54,8 @@ pub(crate) struct Inner {
     pub(crate) now: Instant,
     pub(crate) task: TaskState,
     pub(crate) deferred: Deferred,
-    /// Messages whose end somebody awaits.
-    pub(crate) receipts: Slab<Pending>,
+    /// Those who await the end of a message.
+    pub(crate) receipts: Receipts,
     pub(crate) room: Room,
     pub(crate) streams: Streams,
     pub(crate) subscribes: Slab<PendingSubscribe>,
@@ -125,31 +127,6 @@ pub(crate) struct Deferred {
     pub(crate) state: Option<State>,
 }
 
-/// An accepted message whose end somebody awaits.
-#[derive(Debug)]
-pub(crate) enum Pending {
-    Accepted { ticket: Ticket, waker: Option<Waker> },
-    Ended(Outcome),
-}
-
-impl Pending {
-    /// Its name in the session, until it has ended.
-    pub(crate) fn ticket(&self) -> Option<Ticket> {
-        match self {
-            Self::Accepted { ticket, .. } => Some(*ticket),
-            Self::Ended(_) => None,
-        }
-    }
-
-    /// Whom to wake when it has ended.
-    pub(crate) fn waker(&mut self) -> Option<&mut Option<Waker>> {
-        match self {
-            Self::Accepted { waker, .. } => Some(waker),
-            Self::Ended(_) => None,
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct PendingSubscribe {
     pub(crate) stream: Option<u32>,
@@ -205,7 +182,7 @@ pub(crate) struct Ending {
 /// Who wants to be woken at a time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Limit {
-    Receipt(Key),
+    Receipt(Ticket),
     Room(Key),
 }
 
@@ -216,7 +193,7 @@ impl Shared {
             now: Instant(0),
             task: TaskState::default(),
             deferred: Deferred::default(),
-            receipts: Slab::default(),
+            receipts: Receipts::default(),
             room: Room::default(),
             streams: Streams::new(settings.options.inbound_bytes),
             subscribes: Slab::default(),

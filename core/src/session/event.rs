@@ -13,13 +13,26 @@ pub struct Tag(pub u64);
 impl Tag {
     /// Nobody listens: no event is made.
     pub const NONE: Self = Self(u64::MAX);
+
+    /// A message's owner will ask how it ended, by its ticket: [`poll_outcome`](super::Session::poll_outcome). No event
+    /// is made unless the owner has asked too early.
+    pub const KEPT: Self = Self(u64::MAX - 1);
 }
 
 /// Names an accepted message until it is finished. Stale tickets are recognised.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
+}
+
+impl Ticket {
+    /// A number that no other message has until this one has ended and, if its outcome is kept, that was taken. Small,
+    /// and used again: for tables beside the session's own.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.slot as usize
+    }
 }
 
 /// Application bytes, lent to the session. It copies small ones and shares large ones, if it must keep them.
@@ -74,7 +87,7 @@ pub struct Outgoing<'a, P> {
 pub enum Accepted {
     /// QoS 0, in the output of a live connection. Finished: no event follows.
     Encoded,
-    /// A record: [`Event::Published`] with its tag follows, exactly once.
+    /// A record. With a tag, [`Event::Published`] follows, exactly once.
     Recorded(Ticket),
 }
 
@@ -310,12 +323,17 @@ pub enum Event {
         /// CONNACK properties (5.0).
         properties: PropertiesBuf,
     },
-    /// An accepted message ended. Exactly once for each record with a tag.
+    /// An accepted message ended. Exactly once for each record with a tag of its own.
     Published {
         /// The caller's name for it.
         tag: Tag,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// A message of which [`poll_outcome`](super::Session::poll_outcome) had nothing to say has ended: ask again.
+    Finished {
+        /// Which.
+        ticket: Ticket,
     },
     /// A subscription was answered.
     Subscribed {

@@ -1,13 +1,16 @@
 //! The table of accepted messages: in the queue, in flight, and under which identifier.
 
+mod loading;
+
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Queue;
-use super::event::{Stage, Tag, Ticket};
+use super::event::{Stage, Ticket};
 use super::ids::{IdSource, IdTable, RESERVED};
 use super::options::Config;
-use super::records::{List, Parts, Record, Records, State};
+use super::record::{Parts, Record, State};
+use super::records::{List, Records};
 use super::window::Window;
 use crate::time::Instant;
 use crate::wire::{Properties, QoS};
@@ -83,7 +86,8 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     pub(super) fn stage(&self, ticket: Ticket) -> Option<Stage> {
         let record = self.records.at(self.records.resolve(ticket)?);
         Some(match record.state {
-            State::Queued | State::ToSend | State::Free => Stage::Accepted,
+            State::Free | State::Ended => return None,
+            State::Queued | State::ToSend => Stage::Accepted,
             State::AwaitPuback | State::AwaitPubrec => Stage::Written(record.id),
             State::AwaitPubcomp => Stage::Received(record.id),
         })
@@ -167,59 +171,6 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         let waiting = self.records.iter(self.flight).map(|slot| self.records.at(slot));
         self.oldest = waiting.filter(|record| record.state != State::ToSend).map(|record| record.since).min();
         self.deadline(limit, written).is_some_and(|at| at <= now)
-    }
-
-    /// Messages that never left and that wait for the store.
-    pub(super) fn uncommitted(&self, committed: u64) -> Vec<u32> {
-        let waits = |slot: &u32| {
-            let record = self.records.at(*slot);
-            let kept_back = matches!(record.state, State::Queued | State::ToSend) && !record.transmitted;
-            kept_back && record.stored > committed
-        };
-        self.records.iter(self.flight).chain(self.records.iter(self.queue)).filter(waits).collect()
-    }
-
-    pub(super) fn load(&mut self, parts: Parts<'_, P>, sequence: u64, now: Instant) {
-        self.sequence = sequence.saturating_sub(1).max(self.sequence);
-        self.accept(parts, now);
-    }
-
-    pub(super) fn load_identifier(&mut self, sequence: u64, id: u16) {
-        let Some(slot) = self.by_sequence(sequence) else { return };
-        let old = self.records.at(slot).id;
-        if id == 0 || (id != old && self.ids.contains(id)) {
-            return;
-        }
-        if old == 0 {
-            self.admit(slot, id);
-        } else {
-            self.ids.remove(old);
-            self.ids.insert(id, slot);
-            self.records.at_mut(slot).id = id;
-        }
-        let record = self.records.at_mut(slot);
-        // It may have been transmitted before the crash: nobody knows.
-        record.transmitted = true;
-        record.occupies = false;
-        (self.unsent, self.occupied) = (None, Window::default());
-    }
-
-    pub(super) fn load_state(&mut self, sequence: u64, state: State) {
-        let Some(slot) = self.by_sequence(sequence) else { return };
-        if state == State::Free {
-            self.remove(slot);
-        } else if self.records.at(slot).state == State::ToSend {
-            self.receipts += 1;
-            let record = self.records.at_mut(slot);
-            record.state = state;
-            record.start = self.receipts;
-        }
-    }
-
-    fn by_sequence(&self, sequence: u64) -> Option<u32> {
-        // A store speaks of the oldest: they are in flight, or first in the queue.
-        let is_it = |slot: &u32| self.records.at(*slot).sequence == sequence;
-        self.records.iter(self.flight).chain(self.records.iter(self.queue)).find(is_it)
     }
 
     pub(super) fn accept(&mut self, parts: Parts<'_, P>, now: Instant) -> u32 {
@@ -372,11 +323,13 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         }
     }
 
-    pub(super) fn remove(&mut self, slot: u32) -> (Tag, u64, QoS) {
+    /// It is finished: in no list, under no identifier. Its slot stays, for the owner to be told.
+    #[inline]
+    pub(super) fn end(&mut self, slot: u32) -> (u64, QoS) {
         self.pass(slot);
         let record = self.records.at(slot);
         let (id, size) = (record.id, record.size());
-        let ended = (record.tag, record.sequence, record.qos);
+        let ended = (record.sequence, record.qos);
         if record.occupies {
             self.occupied.remove(record.qos);
         }
@@ -389,7 +342,6 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             }
         };
         self.records.unlink(list, slot);
-        self.records.remove(slot);
         if id != 0 {
             self.ids.remove(id);
         }

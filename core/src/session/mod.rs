@@ -3,7 +3,8 @@
 //! The methods of [`Session`] come in four kinds.
 //!
 //! * **Getters** look: [`phase`](Session::phase), [`limits`](Session::limits), [`version`](Session::version),
-//!   [`queue`](Session::queue), [`stage`](Session::stage), [`unwritten`](Session::unwritten).
+//!   [`queue`](Session::queue), [`stage`](Session::stage), [`outcome`](Session::outcome),
+//!   [`unwritten`](Session::unwritten).
 //! * **Inputs** say what happened: [`handle_open`](Session::handle_open), [`handle_publish`](Session::handle_publish),
 //!   [`handle_packet`](Session::handle_packet), [`handle_breach`](Session::handle_breach),
 //!   [`handle_read`](Session::handle_read), [`handle_written`](Session::handle_written),
@@ -11,12 +12,13 @@
 //!   [`handle_stored`](Session::handle_stored), [`handle_store_failed`](Session::handle_store_failed),
 //!   [`handle_loaded`](Session::handle_loaded).
 //! * **Commands** say what is wanted: [`publish`](Session::publish), [`cancel`](Session::cancel),
-//!   [`subscribe`](Session::subscribe), [`unsubscribe`](Session::unsubscribe), [`release`](Session::release),
-//!   [`ping`](Session::ping), [`hold`](Session::hold), [`leave`](Session::leave),
+//!   [`forget`](Session::forget), [`subscribe`](Session::subscribe), [`unsubscribe`](Session::unsubscribe),
+//!   [`release`](Session::release), [`ping`](Session::ping), [`hold`](Session::hold), [`leave`](Session::leave),
 //!   [`disconnect`](Session::disconnect).
 //! * **Outputs** are drained: [`poll_store`](Session::poll_store) first, whose records must be on disk before
 //!   [`handle_stored`](Session::handle_stored) says so and lets the bytes they cover out;
 //!   [`poll_transmit`](Session::poll_transmit); [`poll_event`](Session::poll_event);
+//!   [`poll_outcome`](Session::poll_outcome);
 //!   [`poll_timeout`](Session::poll_timeout) last.
 //!
 //! Inputs and commands may come in any order and number between two drains: the order of the calls is the order of
@@ -38,9 +40,11 @@ mod link;
 mod messages;
 mod options;
 mod outbound;
+mod outcomes;
 mod output;
 mod packets;
 mod receiver;
+mod record;
 mod records;
 mod requests;
 mod store;
@@ -327,13 +331,6 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if matches!(self.link.phase, Phase::Connecting | Phase::Online) {
             self.link.phase = Phase::Closing;
             self.link.cause = Some(cause);
-        }
-    }
-
-    #[inline]
-    fn finish(&mut self, tag: Tag, outcome: Outcome) {
-        if tag != Tag::NONE {
-            self.events.push_back(Event::Published { tag, outcome });
         }
     }
 }

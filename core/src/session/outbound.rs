@@ -4,10 +4,10 @@
 //! waiting for the store are one case. Before a message that nothing holds back and that overtakes nothing the pump
 //! would do nothing else: it is encoded at once. With QoS 0 it makes no record.
 
-use super::event::{Accepted, Outcome, Outgoing, Payload, PublishError, Tag, Ticket};
+use super::event::{Accepted, Outcome, Outgoing, Payload, PublishError, Ticket};
 use super::limits::PUBLISH_OVERHEAD;
 use super::options::Overflow;
-use super::records::{Parts, Record, State};
+use super::record::{Parts, Record, State};
 use super::store::Entry;
 use super::window::Window;
 use super::{Phase, Session};
@@ -21,7 +21,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// Accept a message for delivery.
     ///
     /// QoS 0 on a live connection with room in the output is encoded at once and thereby finished. Everything else
-    /// becomes a record that ends in one [`Event::Published`](super::Event::Published).
+    /// becomes a record, whose end is told as its [`Tag`](super::Tag) says.
     pub fn publish(&mut self, message: &Outgoing<'_, P>, now: Instant) -> Result<Accepted, PublishError> {
         if self.ended {
             return Err(PublishError::Closed);
@@ -42,12 +42,12 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 return Ok(Accepted::Encoded);
             }
             if self.link.phase != Phase::Online && !self.config.queue_qos0_offline {
-                return Ok(self.drop_at_once(message.tag));
+                return Ok(self.drop_at_once(message));
             }
         }
         if !self.make_room(message.bound()) {
             return match self.config.overflow {
-                Overflow::DropNewest => Ok(self.drop_at_once(message.tag)),
+                Overflow::DropNewest => Ok(self.drop_at_once(message)),
                 Overflow::Refuse | Overflow::DropOldest => Err(PublishError::Full),
             };
         }
@@ -59,7 +59,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         Ok(Accepted::Recorded(ticket))
     }
 
-    /// Withdraw a message that was never encoded. Its event says [`Outcome::Cancelled`]. False: too late.
+    /// Withdraw a message that was never encoded: it ends in [`Outcome::Cancelled`]. False: too late.
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
         let Some(slot) = self.outbound.records.resolve(ticket) else { return false };
         let record = self.outbound.records.at(slot);
@@ -100,11 +100,11 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     #[inline]
     pub(super) fn end_record(&mut self, slot: u32, outcome: Outcome) {
-        let (tag, sequence, qos) = self.outbound.remove(slot);
+        let (sequence, qos) = self.outbound.end(slot);
         if qos != QoS::AtMostOnce {
             self.journal.note(Entry::Done { sequence });
         }
-        self.finish(tag, outcome);
+        self.report(slot, outcome);
     }
 
     /// The broker kept the session: what was not finished goes out again, in its original order [MQTT-4.4.0-1].
@@ -142,9 +142,11 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.link.encode_publish(message.publish(None, QoS::AtMostOnce), message.payload.shared());
     }
 
-    fn drop_at_once(&mut self, tag: Tag) -> Accepted {
-        self.finish(tag, Outcome::Dropped);
-        Accepted::Recorded(Ticket::GONE)
+    fn drop_at_once(&mut self, message: &Outgoing<'_, P>) -> Accepted {
+        let slot = self.outbound.records.insert(message.parts(message.qos), 0);
+        let ticket = self.outbound.records.ticket(slot);
+        self.report(slot, Outcome::Dropped);
+        Accepted::Recorded(ticket)
     }
 
     fn make_room(&mut self, size: usize) -> bool {
@@ -278,11 +280,6 @@ impl Outcome {
     pub(super) const fn delivered(possible_duplicate: bool) -> Self {
         Self::Acknowledged { reason: Reason::SUCCESS, properties: None, possible_duplicate }
     }
-}
-
-impl Ticket {
-    /// Of a message that ended in the call that accepted it.
-    const GONE: Self = Self { slot: u32::MAX, generation: 0 };
 }
 
 impl<'a, P> Payload<'a, P> {

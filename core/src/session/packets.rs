@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::event::{Breach, Cause, Outcome};
-use super::records::State;
+use super::record::State;
 use super::store::Entry;
 use super::{Phase, Session};
 use crate::time::Instant;

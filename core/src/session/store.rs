@@ -7,7 +7,7 @@
 use alloc::collections::VecDeque;
 
 use super::event::{Outcome, Tag};
-use super::records::{Parts, State};
+use super::record::{Parts, State};
 use super::{Cause, Session};
 use crate::time::Instant;
 use crate::wire::QoS;

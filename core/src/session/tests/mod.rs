@@ -3,6 +3,7 @@
 mod inbound;
 mod link;
 mod outbound;
+mod outcomes;
 mod store;
 mod subscriptions;
 
