@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use packetboat::{DialError, Dialing, Io, Server, Transport};
+use packetboat::{Attempt, ConnectStage, DialError, Dialing, Io, Transport};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 /// Connects from one local address.
@@ -18,13 +18,16 @@ impl BoundTcp {
         Self { local: Arc::from(local) }
     }
 
-    async fn connect(&self, server: &Server) -> Result<TcpStream, DialError> {
+    async fn connect(&self, attempt: &Attempt) -> Result<TcpStream, DialError> {
+        let server = attempt.server();
+        attempt.enter(ConnectStage::Name);
         let locals: Vec<IpAddr> = match lookup_host((&*self.local, 0)).await {
             Ok(addresses) => addresses.map(|address| address.ip()).collect(),
             Err(error) => return Err(self.unusable(&error).into()),
         };
         let remotes = lookup_host((server.host(), server.port())).await;
         let remotes = remotes.map_err(|error| DialError::Resolve(Arc::new(error)))?;
+        attempt.enter(ConnectStage::Tcp);
         let mut last = None;
         for remote in remotes {
             for local in locals.iter().filter(|local| local.is_ipv4() == remote.is_ipv4()) {
@@ -53,8 +56,8 @@ impl BoundTcp {
 }
 
 impl Transport for BoundTcp {
-    fn dial(&self, server: &Server) -> Dialing {
-        let (this, server) = (self.clone(), server.clone());
-        Box::pin(async move { Ok(Box::new(this.connect(&server).await?) as Box<dyn Io>) })
+    fn dial(&self, attempt: &Attempt) -> Dialing {
+        let (this, attempt) = (self.clone(), attempt.clone());
+        Box::pin(async move { Ok(Box::new(this.connect(&attempt).await?) as Box<dyn Io>) })
     }
 }

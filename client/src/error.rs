@@ -1,7 +1,6 @@
 //! What can go wrong, one type for each operation. Each says who is to blame and what to do.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use packetboat_core::topic::TopicError;
 use packetboat_core::wire::{PropertiesBuf, Reason};
 
 use crate::settings::OptionsError;
-use crate::{Receipt, Server};
+use crate::{DialError, Receipt, Server};
 
 /// Why no connection came about.
 #[derive(Clone, Debug)]
@@ -19,19 +18,19 @@ use crate::{Receipt, Server};
 pub enum ConnectError {
     /// The options are wrong; nothing was tried.
     Options(OptionsError),
-    /// The host name has no address.
-    UnknownHost {
-        /// Which server.
+    /// The provider of credentials has none.
+    Credentials {
+        /// For which server.
         server: Server,
-        /// What the resolver said.
-        source: Arc<io::Error>,
+        /// What the provider said.
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The server does not take the connection.
+    /// No way to the server: its name, the network, a proxy, TLS or WebSocket stands against it.
     Unreachable {
         /// Which server.
         server: Server,
-        /// What the operating system said.
-        source: Arc<io::Error>,
+        /// What went wrong, and where.
+        error: DialError,
     },
     /// It took too long.
     TimedOut {
@@ -71,9 +70,22 @@ pub enum ConnectError {
 
 /// What a connection attempt was waiting for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum ConnectStage {
-    /// The host's address and the transport's connection.
+    /// The answer of the provider of credentials.
+    Credentials,
+    /// A transport of your own that does not say what it waits for.
     Transport,
+    /// The addresses of the host's name.
+    Name,
+    /// A TCP connection, or one to a socket in the file system.
+    Tcp,
+    /// The proxy's answer.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
+    /// The answer to the WebSocket's HTTP request.
+    WebSocket,
     /// The broker's answer to CONNECT.
     Answer,
 }
@@ -82,27 +94,11 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Options(error) => error.fmt(f),
-            Self::UnknownHost { server, source } => {
-                write!(
-                    f,
-                    "the host {:?} is unknown ({source}): check its spelling and the network",
-                    server.host()
-                )
+            Self::Credentials { server, source } => write!(f, "no credentials for {server}: {source}"),
+            Self::Unreachable { server, error } => write!(f, "{server}: {error}"),
+            Self::TimedOut { server, stage, limit } => {
+                write!(f, "{server}: not connected within {limit:?}: {stage}")
             }
-            Self::Unreachable { server, source } => {
-                write!(
-                    f,
-                    "{server} does not take connections ({source}): check port and firewall, is the broker up?"
-                )
-            }
-            Self::TimedOut { server, stage: ConnectStage::Transport, limit } => {
-                write!(f, "{server} could not be reached within {limit:?}: check address and firewall")
-            }
-            Self::TimedOut { server, stage: ConnectStage::Answer, limit } => write!(
-                f,
-                "{server} took the connection and did not answer CONNECT within {limit:?}: is it an MQTT broker, \
-                 and does it expect TLS?"
-            ),
             Self::NotMqtt { server, guess, breach } => {
                 write!(
                     f,
@@ -131,11 +127,28 @@ impl fmt::Display for ConnectError {
     }
 }
 
+/// What went wrong if the time is up, and what to do.
+impl fmt::Display for ConnectStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Credentials => "the provider of credentials did not answer",
+            Self::Transport => "the transport gave no connection",
+            Self::Name => "the host name was not resolved, check the name server",
+            Self::Tcp => "it does not answer, check address and firewall",
+            Self::Proxy => "the proxy did not answer, check its address and what it allows",
+            Self::Tls => "the TLS handshake was not finished, does this port expect TLS?",
+            Self::WebSocket => "the WebSocket request was not answered, is it a WebSocket port?",
+            Self::Answer => "CONNECT was not answered, is it an MQTT broker, and does it expect TLS?",
+        })
+    }
+}
+
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Options(error) => Some(error),
-            Self::UnknownHost { source, .. } | Self::Unreachable { source, .. } => Some(&**source),
+            Self::Credentials { source, .. } => Some(&**source),
+            Self::Unreachable { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -32,6 +32,7 @@
 struct Readme;
 
 mod client;
+mod credentials;
 mod error;
 mod events;
 mod message;
@@ -58,6 +59,7 @@ pub use packetboat_core::wire::{
 };
 
 pub use client::Client;
+pub use credentials::Credentials;
 pub use error::{
     Closed, ConnectError, ConnectStage, PublishError, Stale, SubscribeError, Undelivered, Withdrawal,
 };
@@ -66,9 +68,9 @@ pub use message::Message;
 pub use options::{Jitter, Options, QueuePolicy, VersionChoice};
 pub use publish::{Body, Enqueue, Publish};
 pub use receipt::{Published, Receipt, Stage};
-pub use server::{Server, UrlError};
+pub use server::{Scheme, Server, UrlError};
 pub use settings::OptionsError;
 pub use subscribe::{Subscription, ToMessages, Unsubscribe};
 pub use subscriber::{End, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
-pub use transport::{DialError, Dialing, Io, Tcp, Transport};
+pub use transport::{Attempt, DialError, Dialing, Io, Road, Tcp, Transport};

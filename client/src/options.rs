@@ -7,9 +7,11 @@ use std::time::Duration;
 use packetboat_core::session::{SessionMode, Will};
 use packetboat_core::wire::{PropertiesBuf, QoS};
 
+use crate::credentials::Provider;
 use crate::server::{Url, UrlError};
 use crate::tap::Taps;
-use crate::{Server, Tcp, Transport};
+use crate::transport::Road;
+use crate::{Credentials, Server, Transport};
 
 /// Which version of MQTT to speak.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,8 +58,8 @@ pub struct Options {
     pub(crate) more_servers: Vec<Result<Server, UrlError>>,
     pub(crate) version: VersionChoice,
     pub(crate) client_id: Option<String>,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) credentials: Credentials,
+    pub(crate) provider: Option<Provider>,
     pub(crate) will: Option<Will>,
     pub(crate) keep_alive: Duration,
     pub(crate) session: SessionMode,
@@ -83,21 +85,33 @@ pub struct Options {
     pub(crate) jitter: Jitter,
     pub(crate) stable_after: Duration,
     pub(crate) retry_limit: Option<u32>,
-    pub(crate) transport: Arc<dyn Transport>,
+    /// Shared by all clients with these options.
+    pub(crate) road: Arc<Road>,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) taps: Taps,
 }
 
 impl Options {
-    /// Options for a server, `mqtt://[user[:password]@]host[:port]`. Port 1883 unless given. A wrong URL is reported
-    /// by [`Client::connect`](crate::Client::connect) and [`Client::start`](crate::Client::start).
+    /// Options for a server, `mqtt://[user[:password]@]host[:port]`. A wrong URL is reported by
+    /// [`Client::connect`](crate::Client::connect) and [`Client::start`](crate::Client::start).
+    ///
+    /// | Scheme | MQTT over | Default port |
+    /// | --- | --- | --- |
+    /// | `mqtt://`, `tcp://` | TCP | 1883 |
+    /// | `mqtts://`, `ssl://`, `tls://` | TLS | 8883 |
+    /// | `ws://host/path?query` | WebSocket; path `/mqtt` unless given | 80 |
+    /// | `wss://host/path?query` | WebSocket over TLS | 443 |
+    /// | `unix:///path/to/socket` | a socket in the file system | |
+    ///
+    /// `mqtt+ssl://` and the like are understood, too.
     #[must_use]
     pub fn new(url: &str) -> Self {
         let url = url.parse::<Url>();
-        let (username, password) = match &url {
-            Ok(url) => (url.username.clone(), url.password.clone()),
-            Err(_) => (None, None),
+        let credentials = match &url {
+            Ok(url) => Credentials { username: url.username.clone(), password: url.password.clone() },
+            Err(_) => Credentials::new(),
         };
-        Self { username, password, ..Self::of(url.map(|url| url.server)) }
+        Self { credentials, ..Self::of(url.map(|url| url.server)) }
     }
 
     /// Options for a server that is known by host and port.
@@ -112,8 +126,8 @@ impl Options {
             more_servers: Vec::new(),
             version: VersionChoice::Auto,
             client_id: None,
-            username: None,
-            password: None,
+            credentials: Credentials::new(),
+            provider: None,
             will: None,
             keep_alive: Duration::from_mins(1),
             session: SessionMode::UntilDisconnect,
@@ -139,7 +153,8 @@ impl Options {
             jitter: Jitter::Full,
             stable_after: Duration::from_secs(30),
             retry_limit: None,
-            transport: Arc::new(Tcp),
+            road: Arc::default(),
+            transport: None,
             taps: Taps::default(),
         }
     }
@@ -163,20 +178,6 @@ impl Options {
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
-        self
-    }
-
-    /// User name. Default: the URL's, or none.
-    #[must_use]
-    pub fn username(mut self, username: impl Into<String>) -> Self {
-        self.username = Some(username.into());
-        self
-    }
-
-    /// Password, binary. Default: the URL's, or none.
-    #[must_use]
-    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
-        self.password = Some(password.into());
         self
     }
 
@@ -347,13 +348,6 @@ impl Options {
         self.retry_limit = Some(retries);
         self
     }
-
-    /// The way to the server. Default: [`Tcp`].
-    #[must_use]
-    pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Arc::new(transport);
-        self
-    }
 }
 
 impl From<&str> for Options {
@@ -381,8 +375,7 @@ impl fmt::Debug for Options {
             .field("server", &self.server)
             .field("version", &self.version)
             .field("client_id", &self.client_id)
-            .field("username", &self.username)
-            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("credentials", &self.credentials)
             .field("session", &self.session)
             .field("keep_alive", &self.keep_alive)
             .finish_non_exhaustive()

@@ -4,21 +4,127 @@ use std::fmt;
 use std::str::FromStr;
 
 use fluent_uri::Uri;
-use fluent_uri::component::Host;
+use fluent_uri::component::{Authority, Host};
 use fluent_uri::encoding::EStr;
+use zeroize::Zeroizing;
+
+/// What carries MQTT to a server.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Scheme {
+    /// `mqtt://` (`tcp://`): plain TCP, port 1883.
+    #[default]
+    Mqtt,
+    /// `mqtts://` (`ssl://`, `tls://`): TLS, port 8883.
+    Mqtts,
+    /// `ws://`: WebSocket, port 80.
+    Ws,
+    /// `wss://`: WebSocket over TLS, port 443.
+    Wss,
+    /// `unix://`: a socket in the file system of this machine.
+    Unix,
+}
+
+impl Scheme {
+    /// Also by the names that other clients have for them.
+    fn parse(text: &str) -> Result<Self, UrlError> {
+        let text = text.to_ascii_lowercase();
+        Ok(match text.strip_prefix("mqtt+").unwrap_or(&text) {
+            "mqtt" | "tcp" => Self::Mqtt,
+            "mqtts" | "ssl" | "tls" => Self::Mqtts,
+            "ws" => Self::Ws,
+            "wss" => Self::Wss,
+            "unix" => Self::Unix,
+            _ => return Err(UrlError::Scheme(text)),
+        })
+    }
+
+    /// As written in front of `://`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Mqtts => "mqtts",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Unix => "unix",
+        }
+    }
+
+    /// The port unless another is named; 0 where there are no ports.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Mqtt => 1883,
+            Self::Mqtts => 8883,
+            Self::Ws => 80,
+            Self::Wss => 443,
+            Self::Unix => 0,
+        }
+    }
+
+    /// Is the connection encrypted?
+    #[must_use]
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Mqtts | Self::Wss)
+    }
+
+    /// Is MQTT wrapped in WebSocket frames?
+    #[must_use]
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    #[allow(dead_code, reason = "the options of TLS come with TLS")]
+    fn secured(self) -> Self {
+        match self {
+            Self::Mqtt => Self::Mqtts,
+            Self::Ws => Self::Wss,
+            other => other,
+        }
+    }
+}
 
 /// A server to connect to.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Server {
+    scheme: Scheme,
     host: Box<str>,
-    port: u16,
+    port: Option<u16>,
+    /// Path and query of the HTTP request, or path of the socket.
+    path: Box<str>,
 }
 
 impl Server {
-    /// A server by host name or address (IPv6 without brackets) and port.
+    /// A server reached by plain TCP, by host name or address (IPv6 without brackets) and port.
     #[must_use]
     pub fn new(host: impl Into<Box<str>>, port: u16) -> Self {
-        Self { host: host.into(), port }
+        Self::with_scheme(Scheme::Mqtt, host, Some(port))
+    }
+
+    /// A server by what carries MQTT to it, host and port. Without a port the scheme decides.
+    #[must_use]
+    pub fn with_scheme(scheme: Scheme, host: impl Into<Box<str>>, port: Option<u16>) -> Self {
+        let path = if scheme.is_websocket() { DEFAULT_PATH } else { "" };
+        Self { scheme, host: host.into(), port, path: path.into() }
+    }
+
+    /// A server at a socket in the file system.
+    #[must_use]
+    pub fn unix(path: impl Into<Box<str>>) -> Self {
+        Self { scheme: Scheme::Unix, host: "localhost".into(), port: None, path: path.into() }
+    }
+
+    /// The path of the HTTP request that opens a WebSocket, query included. Default: `/mqtt`.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<Box<str>>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// What carries MQTT to it.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Host name or address.
@@ -30,26 +136,45 @@ impl Server {
     /// TCP port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.unwrap_or(self.scheme.default_port())
+    }
+
+    /// Path and query of the HTTP request that opens a WebSocket, or path of the socket in the file system.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.path
+    }
+
+    /// With TLS configured, a plain address means the encrypted one, and so does a missing port.
+    #[allow(dead_code, reason = "the options of TLS come with TLS")]
+    pub(crate) fn secured(self) -> Self {
+        Self { scheme: self.scheme.secured(), ..self }
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.scheme == Scheme::Unix {
+            return write!(f, "unix://{}", self.path);
+        }
+        if self.scheme != Scheme::Mqtt {
+            write!(f, "{}://", self.scheme.as_str())?;
+        }
+        let port = self.port();
         if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
+            write!(f, "[{}]:{port}", self.host)
         } else {
-            write!(f, "{}:{}", self.host, self.port)
+            write!(f, "{}:{port}", self.host)
         }
     }
 }
 
-/// `mqtt://[user[:password]@]host[:port]`, taken apart. User and password are percent-decoded.
+/// `mqtt://[user[:password]@]host[:port]` and the like, taken apart. User and password are percent-decoded.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Url {
     pub(crate) server: Server,
     pub(crate) username: Option<String>,
-    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) password: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// Why a text is no server URL.
@@ -58,7 +183,7 @@ pub(crate) struct Url {
 pub enum UrlError {
     /// It is not a URL at all.
     NotAUrl(String),
-    /// Its scheme is none that is supported.
+    /// Its scheme is none that carries MQTT.
     Scheme(String),
     /// It names no host.
     NoHost,
@@ -66,8 +191,10 @@ pub enum UrlError {
     Port(String),
     /// The user name is not UTF-8 after percent-decoding.
     Username,
-    /// It has a path, a query or a fragment, which a connection has no use for.
+    /// It has a path, a query or a fragment, which this kind of connection has no use for.
     TooMuch,
+    /// A `unix://` URL names no file.
+    NoPath,
 }
 
 impl fmt::Display for UrlError {
@@ -76,8 +203,8 @@ impl fmt::Display for UrlError {
             Self::NotAUrl(text) => write!(f, "{text:?} is no URL: write mqtt://host or mqtt://host:port"),
             Self::Scheme(scheme) => write!(
                 f,
-                "the scheme {scheme}:// is not supported by this build: use mqtt:// (or tcp://), which is MQTT over \
-                 plain TCP"
+                "{scheme}:// does not carry MQTT: use mqtt:// (TCP), mqtts:// (TLS), ws:// or wss:// (WebSocket), or \
+                 unix://"
             ),
             Self::NoHost => f.write_str("the URL names no host: write mqtt://host or mqtt://host:port"),
             Self::Port(port) => write!(f, "{port:?} is no port: use a number from 1 to 65535"),
@@ -85,6 +212,7 @@ impl fmt::Display for UrlError {
             Self::TooMuch => {
                 f.write_str("the URL has something after the port: remove path, query and fragment")
             }
+            Self::NoPath => f.write_str("the URL names no socket: write unix:///path/to/socket"),
         }
     }
 }
@@ -97,43 +225,67 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Self, UrlError> {
         // "localhost" alone is a relative reference and "localhost:1883" has the scheme "localhost": neither is meant.
         if !text.contains("://") {
-            return Err(UrlError::NotAUrl(text.to_owned()));
+            return Err(wrong_part(text));
         }
         let uri = Uri::parse(text).map_err(|_| wrong_part(text))?;
-        let scheme = uri.scheme().as_str().to_ascii_lowercase();
-        if scheme != "mqtt" && scheme != "tcp" {
-            return Err(UrlError::Scheme(scheme));
-        }
+        let scheme = Scheme::parse(uri.scheme().as_str())?;
         let authority = uri.authority().ok_or(UrlError::NoHost)?;
-        if authority.host().is_empty() {
-            return Err(UrlError::NoHost);
-        }
-        if !matches!(uri.path().as_str(), "" | "/") || uri.query().is_some() || uri.fragment().is_some() {
+        if uri.fragment().is_some() {
             return Err(UrlError::TooMuch);
         }
-        let port = match authority.port().map(EStr::as_str).filter(|port| !port.is_empty()) {
-            None => DEFAULT_PORT,
-            Some(text) => port(text)?,
+        let (path, query) = (uri.path(), uri.query());
+        let server = match scheme {
+            Scheme::Unix if query.is_some() || !authority.host().is_empty() => return Err(UrlError::NoPath),
+            Scheme::Unix => {
+                let path = path.decode().into_string().map_err(|_| UrlError::NoPath)?;
+                if path.len() < 2 {
+                    return Err(UrlError::NoPath);
+                }
+                Server::unix(path.into_owned())
+            }
+            Scheme::Ws | Scheme::Wss => {
+                let path = if path.as_str().is_empty() { DEFAULT_PATH } else { path.as_str() };
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                server(scheme, &authority)?.path(format!("{path}{query}"))
+            }
+            Scheme::Mqtt | Scheme::Mqtts if matches!(path.as_str(), "" | "/") && query.is_none() => {
+                server(scheme, &authority)?
+            }
+            Scheme::Mqtt | Scheme::Mqtts => return Err(UrlError::TooMuch),
         };
-        let host = match authority.host_parsed() {
-            Host::RegName(name) => name.decode().into_string().map_err(|_| UrlError::NoHost)?.into_owned(),
-            _ => authority.host().trim_matches(['[', ']']).to_owned(),
-        };
-        let mut url = Self { server: Server::new(host, port), username: None, password: None };
-        if let Some(userinfo) = authority.userinfo() {
-            let (username, password) = match userinfo.split_once(':') {
-                Some((username, password)) => (username, Some(password)),
-                None => (userinfo, None),
-            };
-            let username = username.decode().into_string().map_err(|_| UrlError::Username)?;
-            url.username = Some(username.into_owned());
-            url.password = password.map(|password| password.decode().into_bytes().into_owned());
-        }
-        Ok(url)
+        let (username, password) = credentials(&authority)?;
+        Ok(Self { server, username, password })
     }
 }
 
-const DEFAULT_PORT: u16 = 1883;
+/// Where most brokers take them; AWS takes them nowhere else.
+const DEFAULT_PATH: &str = "/mqtt";
+
+fn server(scheme: Scheme, authority: &Authority<'_>) -> Result<Server, UrlError> {
+    if authority.host().is_empty() {
+        return Err(UrlError::NoHost);
+    }
+    let text = authority.port().map(EStr::as_str).filter(|port| !port.is_empty());
+    let port = text.map(port).transpose()?;
+    let host = match authority.host_parsed() {
+        Host::RegName(name) => name.decode().into_string().map_err(|_| UrlError::NoHost)?.into_owned(),
+        _ => authority.host().trim_matches(['[', ']']).to_owned(),
+    };
+    Ok(Server::with_scheme(scheme, host, port))
+}
+
+type Credentials = (Option<String>, Option<Zeroizing<Vec<u8>>>);
+
+fn credentials(authority: &Authority<'_>) -> Result<Credentials, UrlError> {
+    let Some(userinfo) = authority.userinfo() else { return Ok((None, None)) };
+    let (username, password) = match userinfo.split_once(':') {
+        Some((username, password)) => (username, Some(password)),
+        None => (userinfo, None),
+    };
+    let username = username.decode().into_string().map_err(|_| UrlError::Username)?.into_owned();
+    let password = password.map(|password| Zeroizing::new(password.decode().into_bytes().into_owned()));
+    Ok((Some(username), password))
+}
 
 fn port(text: &str) -> Result<u16, UrlError> {
     match text.parse() {
@@ -142,16 +294,19 @@ fn port(text: &str) -> Result<u16, UrlError> {
     }
 }
 
-/// The parser says where it stumbled; a port of letters is the one place worth telling apart.
+/// The parser says where it stumbled; a port of letters is the one place worth telling apart. What stands before `@`
+/// may be a password and is not repeated.
 fn wrong_part(text: &str) -> UrlError {
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return UrlError::NotAUrl(text.rsplit('@').next().unwrap_or_default().to_owned());
+    };
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     match host.rsplit_once(':') {
         Some((_, text)) if !text.is_empty() && !text.ends_with(']') => {
-            port(text).err().unwrap_or_else(|| UrlError::NotAUrl(authority.to_owned()))
+            port(text).err().unwrap_or_else(|| UrlError::NotAUrl(host.to_owned()))
         }
-        _ => UrlError::NotAUrl(text.to_owned()),
+        _ => UrlError::NotAUrl(format!("{scheme}://{rest}")),
     }
 }
 
@@ -168,11 +323,61 @@ mod tests {
         let url = parse("mqtt://a%40b:p%3Aw%00%ff@example.org:1884").unwrap();
         assert_eq!(url.server, Server::new("example.org", 1884));
         assert_eq!(url.username.as_deref(), Some("a@b"));
-        assert_eq!(url.password.as_deref(), Some(&b"p:w\0\xff"[..]));
+        assert_eq!(url.password.unwrap().as_slice(), b"p:w\0\xff");
         let url = parse("tcp://[::1]").unwrap();
-        assert_eq!(url.server, Server::new("::1", 1883));
+        assert_eq!((url.server.host(), url.server.port()), ("::1", 1883));
         assert_eq!(url.server.to_string(), "[::1]:1883");
         assert_eq!(parse("MQTT://user@10.0.0.1/").unwrap().username.as_deref(), Some("user"));
+    }
+
+    #[test]
+    fn schemes_have_their_ports_and_the_names_that_users_know() {
+        let cases = [
+            ("mqtt", Scheme::Mqtt, 1883, "h:1883"),
+            ("tcp", Scheme::Mqtt, 1883, "h:1883"),
+            ("mqtts", Scheme::Mqtts, 8883, "mqtts://h:8883"),
+            ("ssl", Scheme::Mqtts, 8883, "mqtts://h:8883"),
+            ("tls", Scheme::Mqtts, 8883, "mqtts://h:8883"),
+            ("mqtt+ssl", Scheme::Mqtts, 8883, "mqtts://h:8883"),
+            ("ws", Scheme::Ws, 80, "ws://h:80"),
+            ("mqtt+ws", Scheme::Ws, 80, "ws://h:80"),
+            ("WSS", Scheme::Wss, 443, "wss://h:443"),
+        ];
+        for (text, scheme, port, shown) in cases {
+            let server = parse(&format!("{text}://h")).unwrap().server;
+            assert_eq!((server.scheme(), server.port()), (scheme, port), "{text}");
+            assert_eq!(server.to_string(), shown);
+            assert_eq!(parse(&format!("{text}://h:7")).unwrap().server.port(), 7);
+        }
+    }
+
+    #[test]
+    fn with_tls_a_plain_address_and_a_missing_port_mean_the_encrypted_one() {
+        let secured = |text| parse(text).unwrap().server.secured();
+        assert_eq!(secured("mqtt://h").to_string(), "mqtts://h:8883");
+        assert_eq!(secured("mqtt://[::1]").to_string(), "mqtts://[::1]:8883");
+        assert_eq!(secured("mqtt://h:1884").to_string(), "mqtts://h:1884");
+        assert_eq!(secured("ws://h").to_string(), "wss://h:443");
+        assert_eq!(secured("unix:///s").to_string(), "unix:///s");
+    }
+
+    #[test]
+    fn path_and_query_are_the_websockets_as_they_stand() {
+        let target = |text| parse(text).unwrap().server.target().to_owned();
+        assert_eq!(target("ws://h"), "/mqtt");
+        assert_eq!(target("ws://h/"), "/");
+        assert_eq!(target("wss://u:p@[::1]:8/a%20b?x=%2F&y"), "/a%20b?x=%2F&y");
+        assert_eq!(target("ws://h?x=1"), "/mqtt?x=1");
+    }
+
+    #[test]
+    fn a_socket_is_a_file_of_this_machine() {
+        let url = parse("unix://user:pw@/run/a%20b.sock").unwrap();
+        assert_eq!(url.server, Server::unix("/run/a b.sock"));
+        assert_eq!(url.username.as_deref(), Some("user"));
+        for wrong in ["unix://", "unix:///", "unix://host/file", "unix:///file?x"] {
+            assert_eq!(parse(wrong).err(), Some(UrlError::NoPath), "{wrong}");
+        }
     }
 
     #[test]
@@ -181,13 +386,23 @@ mod tests {
         assert!(matches!(parse("localhost:1883"), Err(UrlError::NotAUrl(_))));
         assert!(matches!(parse(""), Err(UrlError::NotAUrl(_))));
         assert!(matches!(parse("mqtt://a b"), Err(UrlError::NotAUrl(_))));
-        assert_eq!(parse("mqtts://host").err(), Some(UrlError::Scheme("mqtts".into())));
+        assert_eq!(parse("http://host").err(), Some(UrlError::Scheme("http".into())));
         assert_eq!(parse("mqtt://").err(), Some(UrlError::NoHost));
-        assert_eq!(parse("mqtt://:1883").err(), Some(UrlError::NoHost));
+        assert_eq!(parse("wss://:1883").err(), Some(UrlError::NoHost));
         assert_eq!(parse("mqtt://host:0").err(), Some(UrlError::Port("0".into())));
-        assert_eq!(parse("mqtt://host:65536").err(), Some(UrlError::Port("65536".into())));
+        assert_eq!(parse("mqtts://host:65536").err(), Some(UrlError::Port("65536".into())));
         assert_eq!(parse("mqtt://host:port").err(), Some(UrlError::Port("port".into())));
         assert_eq!(parse("mqtt://%ff@host").err(), Some(UrlError::Username));
         assert_eq!(parse("mqtt://host/topic").err(), Some(UrlError::TooMuch));
+        assert_eq!(parse("mqtts://host?query").err(), Some(UrlError::TooMuch));
+        assert_eq!(parse("ws://host/path#fragment").err(), Some(UrlError::TooMuch));
+    }
+
+    #[test]
+    fn a_password_is_not_repeated_in_an_error() {
+        for wrong in ["mqtt://user:se cret@host", "mqtt://user:se/cret@ho st", "mqtt://user:se#cret@host:x"] {
+            let error = parse(wrong).err().unwrap();
+            assert!(!format!("{error} {error:?}").contains("cret"), "{error}");
+        }
     }
 }

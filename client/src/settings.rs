@@ -1,19 +1,23 @@
 //! Options checked, and taken apart for those who need them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use packetboat_core::session::{Config, ConnectOptions, Overflow, SessionMode};
 use packetboat_core::topic::{TopicError, TopicName};
 use packetboat_core::wire::Version;
 
-use crate::server::UrlError;
-use crate::{Options, QueuePolicy, Server, VersionChoice};
+use crate::server::{Scheme, UrlError};
+use crate::transport::Road;
+use crate::{DialError, Options, QueuePolicy, Server, Transport, VersionChoice};
 
 /// Options found to be right.
 pub(crate) struct Settings {
     /// At least one.
     pub(crate) servers: Vec<Server>,
+    /// Without user name and password, which each attempt brings.
     pub(crate) connect: ConnectOptions,
+    pub(crate) transport: Arc<dyn Transport>,
     pub(crate) options: Options,
 }
 
@@ -49,10 +53,7 @@ impl Options {
 
     /// Checks what types cannot, and splits off what CONNECT says.
     pub(crate) fn settle(self) -> Result<Settings, OptionsError> {
-        let mut servers = vec![self.server.clone().map_err(OptionsError::Url)?];
-        for server in &self.more_servers {
-            servers.push(server.clone().map_err(OptionsError::Url)?);
-        }
+        let servers = self.servers()?;
         let client_id = match (&self.client_id, self.session) {
             (None, SessionMode::Persistent { .. }) => return Err(OptionsError::PersistentWithoutClientId),
             (Some(id), SessionMode::Persistent { .. }) if id.is_empty() => {
@@ -65,12 +66,9 @@ impl Options {
             (None, _) => generated_client_id(),
         };
         check_text("client identifier", &client_id)?;
-        check_text("user name", self.username.as_deref().unwrap_or_default())?;
-        if self.password.as_ref().is_some_and(|password| password.len() > usize::from(u16::MAX)) {
-            return Err(OptionsError::TooLong("password"));
-        }
-        if self.password.is_some()
-            && self.username.is_none()
+        self.credentials.check()?;
+        if self.credentials.password.is_some()
+            && self.credentials.username.is_none()
             && matches!(self.version, VersionChoice::V311 | VersionChoice::V31)
         {
             return Err(OptionsError::PasswordWithoutUsername);
@@ -87,15 +85,31 @@ impl Options {
             client_id,
             keep_alive: u16::try_from(seconds).unwrap_or(u16::MAX),
             session: self.session,
-            username: self.username.clone(),
-            password: self.password.clone(),
+            username: None,
+            password: None,
             will: self.will.clone(),
             receive_maximum: self.inbound_messages,
             maximum_packet_size: self.maximum_packet_size,
             topic_alias_maximum: self.topic_alias_maximum,
             properties: self.properties.clone(),
         };
-        Ok(Settings { servers, connect, options: self })
+        let transport = self.transport.clone().unwrap_or_else(|| self.road.clone());
+        Ok(Settings { servers, connect, transport, options: self })
+    }
+
+    fn servers(&self) -> Result<Vec<Server>, OptionsError> {
+        let all = std::iter::once(&self.server).chain(&self.more_servers);
+        all.map(|server| {
+            let server = server.clone().map_err(OptionsError::Url)?;
+            let scheme = server.scheme();
+            match Road::missing(scheme) {
+                Some(feature) if self.transport.is_none() => {
+                    Err(OptionsError::Unsupported { scheme, feature })
+                }
+                _ => Ok(server),
+            }
+        })
+        .collect()
     }
 }
 
@@ -115,6 +129,13 @@ pub enum OptionsError {
     TooLong(&'static str),
     /// This field contains U+0000.
     NullCharacter(&'static str),
+    /// This build of the crate does not know the way.
+    Unsupported {
+        /// An address asks for it.
+        scheme: Scheme,
+        /// The feature of the crate that was left out.
+        feature: &'static str,
+    },
     /// 3.1.1 knows no password without a user name [MQTT-3.1.2-22].
     PasswordWithoutUsername,
 }
@@ -132,6 +153,9 @@ impl fmt::Display for OptionsError {
             Self::WillTopic(error) => write!(f, "the will's topic is wrong: {error}"),
             Self::TooLong(what) => write!(f, "the {what} is longer than 65,535 bytes"),
             Self::NullCharacter(what) => write!(f, "the {what} contains the character U+0000"),
+            Self::Unsupported { scheme, feature } => {
+                DialError::Unsupported { scheme: *scheme, feature }.fmt(f)
+            }
             Self::PasswordWithoutUsername => {
                 f.write_str("MQTT 3.1.1 knows no password without a user name: set username")
             }
@@ -149,12 +173,19 @@ impl std::error::Error for OptionsError {
     }
 }
 
-fn check_text(what: &'static str, text: &str) -> Result<(), OptionsError> {
+pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), OptionsError> {
     if text.len() > usize::from(u16::MAX) {
         return Err(OptionsError::TooLong(what));
     }
     if text.contains('\0') {
         return Err(OptionsError::NullCharacter(what));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_password(password: Option<&[u8]>) -> Result<(), OptionsError> {
+    if password.is_some_and(|password| password.len() > usize::from(u16::MAX)) {
+        return Err(OptionsError::TooLong("password"));
     }
     Ok(())
 }

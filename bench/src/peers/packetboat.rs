@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use packetboat::{Client, Dialing, Io, Options, QoS, Receipt, Server, Transport};
+use packetboat::{Attempt, Client, Dialing, Io, Options, QoS, Receipt, Transport};
 
 use crate::frames::{FILTER, TOPIC};
 use crate::job::{Error, Job, Workload};
@@ -36,7 +36,7 @@ async fn connect(job: &Job, client_id: String) -> Result<Client, Error> {
 struct InMemory(Mutex<Option<Pipe>>);
 
 impl Transport for InMemory {
-    fn dial(&self, _: &Server) -> Dialing {
+    fn dial(&self, _: &Attempt) -> Dialing {
         let pipe = self.0.lock().ok().and_then(|mut pipe| pipe.take());
         Box::pin(async move {
             let pipe = pipe.ok_or_else(|| std::io::Error::other("the pipe is used up"))?;

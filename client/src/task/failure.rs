@@ -7,7 +7,7 @@ use super::After;
 use super::read::Reader;
 use crate::events::Disconnection;
 use crate::options::VersionChoice;
-use crate::{ConnectError, DialError, Server};
+use crate::{ConnectError, Server};
 
 /// The choice of a version, until one was accepted.
 #[derive(Debug)]
@@ -71,13 +71,6 @@ impl Fallback {
             self.version = Version::V311;
         }
         true
-    }
-}
-
-pub(super) fn of_dialing(server: Server, error: DialError) -> ConnectError {
-    match error {
-        DialError::Resolve(source) => ConnectError::UnknownHost { server, source },
-        DialError::Connect(source) => ConnectError::Unreachable { server, source },
     }
 }
 

@@ -1,5 +1,6 @@
 //! The client's task: attempts, connections and the waits between them, for the life of the client.
 
+mod attempt;
 mod failure;
 mod online;
 mod read;
@@ -15,10 +16,12 @@ use packetboat_core::session::{ConnectOptions, Phase};
 use packetboat_core::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
+use zeroize::Zeroize;
 
 use crate::events::{Disconnection, State};
 use crate::shared::{Inner, Shared, WakesFor};
-use crate::{ConnectError, ConnectStage, Dialing, End, Event, Server};
+use crate::{Attempt, ConnectError, ConnectStage, End, Event, Server};
+use attempt::{Opened, Opening};
 use failure::Fallback;
 use online::{Online, Step};
 use read::Routes;
@@ -48,7 +51,7 @@ pub(crate) struct Task {
 )]
 enum Stage {
     /// The transport is being opened.
-    Dialing(Dialing),
+    Dialing(Opening, Attempt),
     Online(Online),
     /// Until the next attempt.
     Waiting(Instant),
@@ -91,7 +94,10 @@ impl Task {
     fn dial(&mut self) {
         let server = self.server();
         self.deadline = self.shared.now() + self.shared.settings.options.connect_timeout;
-        self.stage = Stage::Dialing(self.shared.settings.options.transport.dial(&server));
+        let attempt = Attempt::new(server.clone());
+        self.connect.version = self.fallback.version();
+        let opening = attempt::open(self.shared.clone(), attempt.clone(), self.connect.clone());
+        self.stage = Stage::Dialing(Box::pin(opening), attempt);
         let mut inner = self.shared.lock();
         inner.server = server.clone();
         inner.tell(&Event::Connecting(server));
@@ -104,27 +110,26 @@ impl Task {
     }
 
     fn poll_dialing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Stage::Dialing(dialing) = &mut self.stage else { return Poll::Ready(()) };
-        match dialing.as_mut().poll(cx) {
-            Poll::Ready(Ok(io)) => {
-                let io = self.shared.settings.options.taps.attach(io);
-                self.connect.version = self.fallback.version();
+        let Stage::Dialing(opening, attempt) = &mut self.stage else { return Poll::Ready(()) };
+        match opening.as_mut().poll(cx) {
+            Poll::Ready(Ok(Opened { io, mut connect })) => {
                 let mut inner = self.shared.lock();
-                inner.session.handle_open(&self.connect);
+                inner.session.handle_open(&connect);
                 inner.task.wakes_for = WakesFor::Nothing;
                 drop(inner);
-                self.stage = Stage::Online(Online::new(io, &self.connect));
+                connect.password.zeroize();
+                self.stage = Stage::Online(Online::new(io, &connect));
                 return Poll::Ready(());
             }
             Poll::Ready(Err(error)) => {
-                let error = failure::of_dialing(self.server(), error);
                 self.go_on(After::Failed(Disconnection::Failed(error), 0));
                 return Poll::Ready(());
             }
             Poll::Pending => {}
         }
         if self.shared.now() >= self.deadline {
-            self.go_on(self.timed_out(ConnectStage::Transport));
+            let stage = attempt.stage();
+            self.go_on(self.timed_out(stage));
             return Poll::Ready(());
         }
         self.poll_offline(self.deadline, cx)
@@ -306,7 +311,7 @@ impl Future for Task {
         let task = self.get_mut();
         loop {
             let again = match &task.stage {
-                Stage::Dialing(_) => task.poll_dialing(cx),
+                Stage::Dialing(..) => task.poll_dialing(cx),
                 Stage::Online(_) => task.poll_online(cx),
                 Stage::Waiting(_) => task.poll_waiting(cx),
                 Stage::Over => return Poll::Ready(()),

@@ -158,7 +158,7 @@ impl Online {
             _ => now + LINGER,
         };
         self.closing = Closing::Writing(until);
-        if self.writer.is_empty() {
+        if self.writer.is_flushed() {
             if !turn.requested {
                 return Some(Step::Over);
             }

@@ -80,16 +80,18 @@ pub(super) fn turn(
     inner.drain_events();
     inner.apply_routes(routes);
     inner.grant_room();
-    inner.settle_flushes();
+    if writer.is_flushed() || !writer.is_empty() {
+        inner.settle_flushes();
+    }
     let by_time = inner.on_time(now);
     let may_read = !paused && writer.replies() + inner.session.unwritten_replies() <= REPLIES;
     let closing = inner.session.is_closing();
-    let nothing_to_write = writer.is_empty() || wrote.blocked;
+    let nothing_to_write = writer.is_flushed() || wrote.blocked;
     let nothing_to_read = !may_read || input == Input::Nothing;
     let asleep = nothing_to_write && nothing_to_read && !closing;
     let alarm = [inner.session.poll_timeout(), shed, ending, by_time].into_iter().flatten().min();
     if asleep {
-        let blocked = !writer.is_empty();
+        let blocked = !writer.is_flushed();
         inner.sleep(cx, if blocked { WakesFor::Commands } else { WakesFor::Everything }, alarm);
     }
     let requested = inner.ending.is_some_and(|ending| ending.said);

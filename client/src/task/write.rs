@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use packetboat_core::session::Output;
 
@@ -26,6 +26,8 @@ pub(super) struct Writer {
     /// The next payload, and how much of it the socket took.
     splice: usize,
     splice_at: usize,
+    /// Layers above the socket may hold bytes back.
+    unflushed: bool,
 }
 
 impl Writer {
@@ -33,33 +35,51 @@ impl Writer {
         self.output.is_empty()
     }
 
+    /// Nothing is left, in the layers above the socket neither.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.output.is_empty() && !self.unflushed
+    }
+
     /// Bytes of answers to the broker that the socket has not taken, at most.
     pub(super) fn replies(&self) -> usize {
         self.output.replies.min(self.output.bytes.len() - self.at)
     }
 
-    /// Offer at most a chunk to the socket. Ready with 0: nothing to write.
+    /// Offer at most a chunk to the socket; behind the last one, flush. Ready with 0: nothing to write.
     pub(super) fn poll(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.output.is_empty() {
-            return Poll::Ready(Ok(0));
+            return if self.unflushed { self.flush(io, cx) } else { Poll::Ready(Ok(0)) };
         }
         let wrote = if self.output.splices.is_empty() {
             let end = self.output.bytes.len().min(self.at + CHUNK);
             let bytes = self.output.bytes.get(self.at..end).unwrap_or_default();
-            Pin::new(io).poll_write(cx, bytes)
+            Pin::new(&mut *io).poll_write(cx, bytes)
         } else {
             let mut parts = [IoSlice::new(&[]); PARTS];
             let count = self.parts(&mut parts);
-            Pin::new(io).poll_write_vectored(cx, &parts[..count])
+            Pin::new(&mut *io).poll_write_vectored(cx, &parts[..count])
         };
         match wrote {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(count)) => {
                 self.advance(count);
+                if self.output.is_empty() {
+                    // Not done is no matter: the next turn asks again before anybody sleeps.
+                    if let Poll::Ready(Err(error)) = self.flush(io, cx) {
+                        return Poll::Ready(Err(error));
+                    }
+                }
                 Poll::Ready(Ok(count))
             }
             other => other,
         }
+    }
+
+    fn flush(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
+        ready!(Pin::new(io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(0))
     }
 
     /// The next parts in order, a chunk of them.
@@ -201,5 +221,48 @@ mod tests {
             assert_eq!(slow.0, expected);
             assert_eq!(total, expected.len());
         }
+    }
+
+    /// Takes bytes at once, hands them on when asked the second time.
+    struct Holding(usize);
+
+    impl AsyncWrite for Holding {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let asked = &mut self.get_mut().0;
+            *asked += 1;
+            if *asked < 3 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl tokio::io::AsyncRead for Holding {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn what_a_layer_holds_back_is_flushed_before_anybody_rests() {
+        let output = Output { bytes: b"hello".to_vec(), splices: Vec::new(), replies: 0 };
+        let mut writer = Writer { output, ..Writer::default() };
+        let (mut holding, mut cx) = (Holding(0), Context::from_waker(Waker::noop()));
+        assert!(matches!(writer.poll(&mut holding, &mut cx), Poll::Ready(Ok(5))));
+        assert!(writer.is_empty() && !writer.is_flushed());
+        assert!(writer.poll(&mut holding, &mut cx).is_pending());
+        assert!(matches!(writer.poll(&mut holding, &mut cx), Poll::Ready(Ok(0))));
+        assert!(writer.is_flushed());
+        assert!(matches!(writer.poll(&mut holding, &mut cx), Poll::Ready(Ok(0))));
+        assert_eq!(holding.0, 3, "nothing to flush, nothing flushed");
     }
 }

@@ -1,0 +1,61 @@
+//! Why a server could not be reached: an answer for each layer of the road.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::server::Scheme;
+
+/// Why no connection came about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The host name has no address.
+    Resolve(Arc<io::Error>),
+    /// No address took the connection; the error of the last one.
+    Connect(Arc<io::Error>),
+    /// This build of the crate does not know the way.
+    Unsupported {
+        /// The address asks for it.
+        scheme: Scheme,
+        /// The feature of the crate that was left out.
+        feature: &'static str,
+    },
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        Self::Connect(Arc::new(error))
+    }
+}
+
+/// To be read behind the server's name and a colon.
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(error) => {
+                write!(f, "the host name has no address ({error}): check its spelling and the network")
+            }
+            Self::Connect(error) => {
+                write!(
+                    f,
+                    "it does not take connections ({error}): check port and firewall, is the broker up?"
+                )
+            }
+            Self::Unsupported { scheme, feature } => write!(
+                f,
+                "this build does not know {}://: build packetboat with the feature `{feature}`",
+                scheme.as_str()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DialError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Resolve(error) | Self::Connect(error) => Some(&**error),
+            Self::Unsupported { .. } => None,
+        }
+    }
+}
