@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use packetboat_core::session::{SessionMode, Will};
-use packetboat_core::wire::{PropertiesBuf, QoS};
+use packetboat_core::wire::{Place, PropertiesBuf, QoS};
 
 use crate::credentials::Provider;
 use crate::server::{Url, UrlError};
@@ -181,9 +181,11 @@ impl Options {
         self
     }
 
-    /// The message the broker publishes when the client is lost. Default: none.
+    /// The message the broker publishes when the client is lost. Properties that do not belong in a will are taken out.
+    /// Default: none.
     #[must_use]
-    pub fn will(mut self, will: Will) -> Self {
+    pub fn will(mut self, mut will: Will) -> Self {
+        will.properties.keep_only(Place::Will);
         self.will = Some(will);
         self
     }
@@ -202,9 +204,11 @@ impl Options {
         self
     }
 
-    /// Further CONNECT properties, user properties for example. Default: none. 3.1.1 leaves them out.
+    /// Further CONNECT properties, user properties for example; what does not belong there is taken out. Default: none.
+    /// 3.1.1 leaves them out.
     #[must_use]
-    pub fn properties(mut self, properties: PropertiesBuf) -> Self {
+    pub fn properties(mut self, mut properties: PropertiesBuf) -> Self {
+        properties.keep_only(Place::Connect);
         self.properties = properties;
         self
     }

@@ -94,10 +94,11 @@ impl<'a> Publish<'a> {
         self
     }
 
-    /// All PUBLISH properties at once (5.0). Topic alias and subscription identifier are not yours to set; they are
-    /// taken out. Default: none.
+    /// All PUBLISH properties at once (5.0). Topic alias and subscription identifier are not yours to set, and others
+    /// do not belong in PUBLISH; they are taken out. Default: none.
     pub fn properties(mut self, mut properties: PropertiesBuf) -> Self {
-        use packetboat_core::wire::Property;
+        use packetboat_core::wire::{Place, Property};
+        properties.keep_only(Place::Publish);
         properties.remove(Property::TopicAlias).remove(Property::SubscriptionIdentifier);
         self.properties = properties;
         self

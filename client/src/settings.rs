@@ -220,6 +220,8 @@ mod tests {
         assert!(one.starts_with("pb-") && one[3..].bytes().all(|byte| byte.is_ascii_alphanumeric()));
     }
 
+    // Spec 3.1.1: MQTT-1.5.3-2 MQTT-3.1.2-22 MQTT-3.1.3-7
+    // Spec 5.0: MQTT-1.5.4-2
     #[test]
     fn options_that_cannot_work_are_refused() {
         let persistent = SessionMode::Persistent { expiry: Duration::from_mins(1) };
@@ -239,6 +241,20 @@ mod tests {
             properties: PropertiesBuf::new(),
         };
         assert_eq!(error(options().will(will)), OptionsError::WillTopic(TopicError::WildcardInName));
+    }
+
+    #[test]
+    fn properties_that_do_not_belong_in_connect_or_a_will_are_taken_out() {
+        let mut properties = PropertiesBuf::new();
+        properties.will_delay_interval(5).server_keep_alive(1).user_property("k", "v").unwrap();
+        let topic = "a".into();
+        let (payload, qos, retain) = (Vec::new(), QoS::AtMostOnce, false);
+        let will = Will { topic, payload, qos, retain, properties: properties.clone() };
+        let options = Options::new("mqtt://host").properties(properties).will(will);
+        let connect = options.settle().unwrap().connect;
+        assert_eq!(format!("{:?}", connect.properties), "{UserProperty: (\"k\", \"v\")}");
+        let will = connect.will.unwrap().properties;
+        assert_eq!(format!("{will:?}"), "{WillDelayInterval: 5, UserProperty: (\"k\", \"v\")}");
     }
 
     #[test]

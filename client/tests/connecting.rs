@@ -275,6 +275,32 @@ async fn the_retry_limit_ends_the_client_and_all_who_wait() {
     assert!(events.next().await.is_none());
 }
 
+// Spec 3.1.1: MQTT-3.1.3-2
+// Spec 5.0: MQTT-3.1.3-2
+#[tokio::test]
+async fn every_connection_has_the_identifier_of_the_first_be_it_chosen_generated_or_assigned() {
+    let broker = Broker::start().await.unwrap();
+    for version in common::VERSIONS {
+        let options = || options(&broker.url()).version(version).session(SessionMode::Clean);
+        for options in [options(), options().client_id("chosen"), options().client_id("")] {
+            let client = Client::connect(options).await.unwrap();
+            let mut names = Vec::new();
+            let mut events = client.events();
+            for _ in 0..3 {
+                let State::Connected(now) = client.state() else { panic!("{:?}", client.state()) };
+                names.push(now.client_id.to_string());
+                broker.faults().cut();
+                disconnected(&mut events).await;
+                connected(&mut events).await;
+            }
+            // 3.1.1 has no way to tell what was assigned.
+            assert!(!names[0].is_empty() || version == VersionChoice::V311);
+            assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+            client.disconnect().await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_second_server_is_used_when_the_first_fails() {
     let broker = Broker::start().await.unwrap();
@@ -301,6 +327,8 @@ impl Transport for Pipe {
     }
 }
 
+// Spec 3.1.1: MQTT-7.1.2-1
+// Spec 5.0: MQTT-4.2-1
 #[tokio::test]
 async fn a_transport_of_ones_own_carries_everything() {
     let broker = Broker::start().await.unwrap();

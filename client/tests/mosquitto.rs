@@ -12,6 +12,8 @@ use packetboat::{
     SessionMode, Version, VersionChoice, Will,
 };
 
+// Spec 3.1.1: MQTT-7.0.0-2 MQTT-7.1.2-1
+// Spec 5.0: MQTT-4.2-1
 #[test]
 fn every_qos_goes_both_ways() {
     let Some(broker) = mosquitto() else { return };

@@ -115,6 +115,21 @@ async fn properties_need_5_0_or_leave_to_drop_them() {
     assert!(matches!(ended, Err(PublishError::Withdrawn(why)) if why == expected), "{ended:?}");
 }
 
+// Spec 5.0: MQTT-3.3.4-6
+#[tokio::test]
+async fn properties_that_are_not_the_publishers_are_taken_out() {
+    let broker = logging_broker().await;
+    let client = Client::connect(options(&broker.url()).client_id("careless")).await.unwrap();
+    let mut properties = PropertiesBuf::new();
+    properties.subscription_identifier(5).unwrap().topic_alias(9).unwrap().server_keep_alive(1);
+    properties.reason_string("because").unwrap().content_type("text/plain").unwrap();
+    client.publish("a", "b").qos(QoS::AtLeastOnce).properties(properties).await.unwrap();
+    let accepted = broker.accepted("careless");
+    let kept = accepted[0].message.properties.as_properties();
+    assert_eq!(format!("{kept:?}"), "{ContentType: \"text/plain\"}");
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+}
+
 #[tokio::test]
 async fn receipts_follow_a_message_and_can_withdraw_it() {
     let broker = net::Options::new().receive_maximum(1).keep_log().start().await.unwrap();

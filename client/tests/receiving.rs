@@ -395,6 +395,8 @@ async fn the_stream_of_everything_gets_everything() {
     assert_clean(&broker);
 }
 
+// Spec 3.1.1: MQTT-3.3.2-3
+// Spec 5.0: MQTT-3.3.2-3 MQTT-4.5.0-2
 #[tokio::test]
 async fn messages_nobody_claims_are_acknowledged_and_reported() {
     let broker = Broker::start().await.unwrap();

@@ -50,6 +50,11 @@ fn topic_match() {
     replay("topic_match", checks::topic_match);
 }
 
+#[test]
+fn session() {
+    replay("session", checks::session);
+}
+
 /// With `PACKETBOAT_WRITE_SEEDS` set, the seeds are written anew: to be done after the golden vectors have changed.
 #[test]
 fn the_golden_vectors_are_in_the_corpus() {

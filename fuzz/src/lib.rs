@@ -1,6 +1,10 @@
 //! What must hold of any input. The fuzz targets call it with made-up bytes; a test of `core` with the
 //! committed ones.
 
+mod session;
+
+pub use session::session;
+
 use packetboat_core::topic::{self, TopicFilter, TopicName};
 use packetboat_core::wire::Version::{V5, V31, V311};
 use packetboat_core::wire::{

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask check | test | bench | fuzz`.
+//! The project's own tasks: `cargo xtask check | test | spec | bench | fuzz`.
 //!
 //! A command is a list of steps ([`step::Step`]); every step runs, and a summary says what became of each.
 
@@ -8,6 +8,7 @@ mod extra;
 mod prepare;
 mod process;
 mod skips;
+mod spec;
 mod step;
 mod test;
 mod workspace;
@@ -19,10 +20,13 @@ use context::Context;
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  check                   formatting, clippy, rustdoc, arrows between crates, version fence, house rules
+  check                   formatting, clippy, rustdoc, arrows between crates, version fence, house rules,
+                          statements of the specifications
   test [--full]           install what is missing, check, all tests, bare-metal and wasm builds, the demo,
                           licences; --full adds more random worlds, known vulnerabilities, minimum Rust,
                           cargo install, fuzzing, a short benchmark
+  spec                    the statements of both specifications and their tests: print how many have one, write
+                          CONFORMANCE.md
   bench [arguments]       run the benchmark, arguments are handed on (try --help)
   fuzz <target> [seconds] run one fuzz target, 60 seconds unless told (needs a nightly toolchain)
 
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         ["check"] => check::steps(),
         ["test"] => test::steps(),
         ["test", "--full"] => test::full_steps(),
+        ["spec"] => spec::steps(),
         ["bench", rest @ ..] => extra::bench_steps(rest),
         ["fuzz", target] => extra::fuzz_steps(target, "60"),
         ["fuzz", target, seconds] => extra::fuzz_steps(target, seconds),

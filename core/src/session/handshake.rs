@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::options::{ConnectOptions, SessionMode};
 use super::{Phase, Session, alias};
 use crate::time::Instant;
-use crate::wire::{Connack, Connect, Disconnect, Packet, PropertiesBuf, Reason, Will};
+use crate::wire::{Connack, Connect, Disconnect, Packet, PacketType, PropertiesBuf, Reason, Will};
 
 /// The broker keeps a session that ends at disconnect for so long after a cut.
 const UNTIL_DISCONNECT_EXPIRY: u32 = 3600;
@@ -70,7 +70,12 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             if self.ended && self.link.ends_at_disconnect && self.link.limits.properties {
                 properties.session_expiry_interval(0);
             }
-            let reason = if self.link.limits.properties { reason } else { Reason::SUCCESS };
+            // Older versions have no reasons, and only those of DISCONNECT may be told [MQTT-3.14.2-1].
+            let reason = match reason.is_valid_in(PacketType::Disconnect) {
+                _ if !self.link.limits.properties => Reason::SUCCESS,
+                true => reason,
+                false => Reason::UNSPECIFIED_ERROR,
+            };
             self.link
                 .reply(&Packet::Disconnect(Disconnect { reason, properties: properties.as_properties() }));
         }

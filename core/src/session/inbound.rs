@@ -6,7 +6,7 @@ use super::event::{AckToken, Arrival, Breach, Release, Verdict};
 use super::ids::IdTable;
 use super::store::Entry;
 use super::{Phase, Session};
-use crate::wire::{AckKind, QoS, Reason};
+use crate::wire::{AckKind, PacketType, QoS, Reason};
 
 /// What became of an arrival so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -107,6 +107,10 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let release = match release {
             // Older versions cannot refuse: the message is acknowledged and not sent again.
             Release::Reject(_) if !self.link.limits.properties => Release::Acknowledge,
+            // Only the reasons of PUBACK and PUBREC, which are the same, may be told [MQTT-3.4.2-1, MQTT-3.5.2-1].
+            Release::Reject(reason) if !reason.is_valid_in(PacketType::Puback) => {
+                Release::Reject(Reason::UNSPECIFIED_ERROR)
+            }
             other => other,
         };
         if token.qos2 {

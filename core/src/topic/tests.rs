@@ -20,6 +20,8 @@ fn filter_matches(text: &str, topic: &str) -> bool {
     by_type
 }
 
+// Spec 3.1.1: MQTT-3.3.2-2 MQTT-4.7.1-1 MQTT-4.7.3-1 MQTT-4.7.3-2 MQTT-4.7.3-3
+// Spec 5.0: MQTT-3.3.2-2 MQTT-4.7.0-1 MQTT-4.7.3-1 MQTT-4.7.3-2 MQTT-4.7.3-3
 #[test]
 fn names_are_checked() {
     let long = "x".repeat(65_535);
@@ -36,6 +38,8 @@ fn names_are_checked() {
 }
 
 /// The check reads eight bytes at a time: every byte value at every place of texts of every length up to 40.
+// Spec 3.1.1: MQTT-1.5.3-2
+// Spec 5.0: MQTT-1.5.4-2
 #[test]
 fn a_forbidden_character_is_found_at_every_place() {
     for length in 1..40 {
@@ -59,6 +63,8 @@ fn a_forbidden_character_is_found_at_every_place() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.7.1-2 MQTT-4.7.1-3 MQTT-4.7.3-1 MQTT-4.7.3-2 MQTT-4.7.3-3
+// Spec 5.0: MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1 MQTT-4.7.3-2 MQTT-4.7.3-3 MQTT-4.8.2-1 MQTT-4.8.2-2
 #[test]
 fn filters_are_checked() {
     use TopicError::{
@@ -173,6 +179,8 @@ fn the_cases_that_two_other_matchers_get_wrong() {
 }
 
 /// The examples of section 4.7, both versions.
+// Spec 3.1.1: MQTT-4.7.2-1
+// Spec 5.0: MQTT-4.7.2-1
 #[test]
 fn the_examples_of_the_specification() {
     let matching = [

@@ -10,6 +10,8 @@ use crate::golden;
 
 const MAXIMUM: usize = 1 << 20;
 
+// Spec 3.1.1: MQTT-1.5.3-3
+// Spec 5.0: MQTT-1.5.4-3
 #[test]
 fn bytes_decode_to_their_packet() {
     for vector in golden::all() {
@@ -18,6 +20,9 @@ fn bytes_decode_to_their_packet() {
     }
 }
 
+// Spec 3.1.1: MQTT-2.2.2-1 MQTT-2.3.1-5 MQTT-3.3.1-2 MQTT-3.6.1-1 MQTT-3.8.1-1 MQTT-3.10.1-1
+// Spec 5.0: MQTT-2.1.3-1 MQTT-2.2.1-2 MQTT-2.2.2-1 MQTT-3.3.1-2 MQTT-3.6.1-1 MQTT-3.8.1-1 MQTT-3.10.1-1
+// Spec 5.0: MQTT-3.15.1-1
 #[test]
 fn packets_encode_to_their_bytes() {
     for vector in golden::all() {
@@ -117,6 +122,7 @@ const LENGTHS: [(usize, &[u8]); 7] = [
     (268_435_452, b"\xff\xff\xff\x7f"),
 ];
 
+// Spec 5.0: MQTT-1.5.5-1
 #[test]
 fn the_remaining_length_takes_one_to_four_bytes() {
     let publish = Publish {

@@ -9,3 +9,4 @@ mod malformed;
 mod properties;
 mod reasons;
 mod round_trip;
+mod statements;

@@ -33,6 +33,8 @@ fn check(table: &[Row]) {
     }
 }
 
+// Spec 3.1.1: MQTT-2.2.2-2 MQTT-3.6.1-1
+// Spec 5.0: MQTT-1.5.5-1 MQTT-3.6.1-1 MQTT-3.14.1-1 MQTT-3.15.1-1
 #[test]
 fn fixed_headers() {
     check(&[
@@ -64,6 +66,8 @@ fn fixed_headers() {
     ]);
 }
 
+// Spec 3.1.1: MQTT-1.5.3-1 MQTT-1.5.3-2 MQTT-3.1.3-10 MQTT-3.1.3-11
+// Spec 5.0: MQTT-1.5.4-1 MQTT-1.5.4-2 MQTT-1.5.7-1 MQTT-3.1.3-11 MQTT-3.1.3-12
 #[test]
 fn text() {
     check(&[
@@ -94,6 +98,8 @@ fn text() {
     ]);
 }
 
+// Spec 3.1.1: MQTT-3.1.2-1 MQTT-3.1.2-3 MQTT-3.1.2-9 MQTT-3.1.2-22
+// Spec 5.0: MQTT-3.1.2-1 MQTT-3.1.2-3 MQTT-3.1.2-9
 #[test]
 fn connect() {
     check(&[
@@ -217,6 +223,8 @@ fn connack() {
     ]);
 }
 
+// Spec 3.1.1: MQTT-3.3.1-2 MQTT-3.3.1-4 MQTT-3.3.2-2
+// Spec 5.0: MQTT-3.3.1-2 MQTT-3.3.1-4 MQTT-3.3.2-2 MQTT-3.3.2-8
 #[test]
 fn publish() {
     check(&[
@@ -269,6 +277,8 @@ fn acks() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.8.3-3 MQTT-3.8.3-4 MQTT-3.10.3-2
+// Spec 5.0: MQTT-3.8.3-2 MQTT-3.8.3-4 MQTT-3.8.3-5 MQTT-3.10.3-2
 #[test]
 fn subscribe_and_unsubscribe() {
     let options = Malformed("reserved bits of the subscription options");
@@ -311,6 +321,7 @@ fn subscribe_and_unsubscribe() {
     ]);
 }
 
+// Spec 3.1.1: MQTT-3.9.3-2
 #[test]
 fn suback_and_unsuback() {
     let reserved = Malformed("a reserved return code in SUBACK");
@@ -343,6 +354,7 @@ fn pings_disconnect_and_auth() {
     ]);
 }
 
+// Spec 5.0: MQTT-1.5.5-1 MQTT-3.3.2-8 MQTT-3.3.2-14
 #[test]
 fn property_blocks() {
     check(&[

@@ -206,6 +206,7 @@ fn what_may_repeat_keeps_its_order() -> Result<(), PropertyError> {
     Ok(())
 }
 
+// Spec 5.0: MQTT-1.5.4-2 MQTT-1.5.7-1 MQTT-3.3.2-8 MQTT-3.3.2-14
 #[test]
 fn setters_refuse_what_cannot_be() {
     let long = "x".repeat(65_536);
@@ -226,6 +227,17 @@ fn setters_refuse_what_cannot_be() {
     assert!(buffer.is_empty());
     assert!(buffer.content_type(&long[1..]).is_ok());
     assert_eq!(buffer.as_properties().content_type().map(str::len), Some(65_535));
+}
+
+#[test]
+fn what_is_misplaced_is_found_and_taken_out() {
+    let mut buffer = PropertiesBuf::new();
+    buffer.server_keep_alive(1).message_expiry_interval(2).session_expiry_interval(3);
+    assert_eq!(buffer.as_properties().misplaced(Place::Connack), Some(Property::MessageExpiryInterval));
+    assert_eq!(buffer.as_properties().misplaced(Place::Publish), Some(Property::ServerKeepAlive));
+    buffer.keep_only(Place::Publish);
+    assert_eq!(format!("{buffer:?}"), "{MessageExpiryInterval: 2}");
+    assert_eq!(buffer.as_properties().misplaced(Place::Publish), None);
 }
 
 #[test]

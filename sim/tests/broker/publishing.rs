@@ -66,6 +66,7 @@ fn the_retain_flag_travels_on_request_only() {
     assert_eq!(harbour.hears(2), ["PUBLISH retain a=x"]);
 }
 
+// Spec 5.0: MQTT-3.3.2-4 MQTT-3.3.2-15 MQTT-3.3.2-16 MQTT-3.3.2-17 MQTT-3.3.2-18 MQTT-3.3.2-20
 #[test]
 fn properties_travel_unaltered_to_5_0_and_not_at_all_to_3_1_1() {
     let mut properties = PropertiesBuf::new();

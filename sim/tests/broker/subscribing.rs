@@ -7,6 +7,8 @@ fn send(harbour: &mut Harbour, topic: &str, qos: QoS) {
     harbour.broker.publish(Message::new(topic, "x", qos), harbour.now);
 }
 
+// Spec 3.1.1: MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-4 MQTT-3.8.4-5 MQTT-3.9.3-1
+// Spec 5.0: MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-5 MQTT-3.8.4-6 MQTT-3.9.3-1
 #[test]
 fn requests_are_answered_filter_by_filter() {
     for version in BOTH {
@@ -33,6 +35,8 @@ fn requests_are_answered_filter_by_filter() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.8.4-6
+// Spec 5.0: MQTT-3.8.4-8
 #[test]
 fn the_lower_qos_wins() {
     for version in BOTH {

@@ -6,6 +6,7 @@ use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::{self, Message};
 use std::time::Duration;
 
+// Spec 5.0: MQTT-3.3.4-7 MQTT-4.9.0-1 MQTT-4.9.0-2
 #[test]
 fn no_more_is_under_way_than_the_broker_takes() {
     let broker = broker::Config { receive_maximum: 2, answer_delay: 100..=100, ..broker::Config::default() };
@@ -25,6 +26,7 @@ fn no_more_is_under_way_than_the_broker_takes() {
     pair.check();
 }
 
+// Spec 5.0: MQTT-3.3.4-8 MQTT-4.9.0-3
 #[test]
 fn other_packets_do_not_wait_for_the_window() {
     let broker = broker::Config { receive_maximum: 1, ..broker::Config::default() };
@@ -73,6 +75,7 @@ fn what_was_accepted_before_the_limits_were_known_fails_alone() {
     pair.check();
 }
 
+// Spec 5.0: MQTT-3.2.2-17 MQTT-3.3.2-9
 #[test]
 fn aliases_stand_for_their_topics() {
     let config = Config { outgoing_aliases: 10, ..Config::default() };

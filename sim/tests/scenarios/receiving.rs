@@ -18,6 +18,8 @@ fn send(pair: &mut Pair, payload: &str, qos: QoS) {
     pair.drive();
 }
 
+// Spec 3.1.1: MQTT-4.6.0-2 MQTT-4.6.0-3
+// Spec 5.0: MQTT-4.6.0-2 MQTT-4.6.0-3
 #[test]
 fn acknowledgements_leave_in_the_order_of_arrival() {
     for version in BOTH {

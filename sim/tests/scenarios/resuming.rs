@@ -31,6 +31,8 @@ fn a_lost_answer_costs_qos_1_a_repetition_and_qos_2_nothing() {
 }
 
 /// Every byte of the conversation, in both directions, is once the last one before the cut.
+// Spec 3.1.1: MQTT-4.3.3-2 MQTT-4.4.0-1
+// Spec 5.0: MQTT-4.3.3-10 MQTT-4.4.0-1
 #[test]
 fn a_cut_behind_any_byte_loses_and_doubles_nothing() {
     for version in BOTH {
@@ -87,6 +89,8 @@ fn after_pubrec_only_pubrel_goes_out_again() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.6.0-4
+// Spec 5.0: MQTT-4.6.0-4
 #[test]
 fn pubrels_keep_the_order_of_the_pubrecs_over_a_cut() {
     for version in BOTH {
@@ -208,6 +212,7 @@ fn the_default_session_survives_cuts_on_5_0_and_ends_at_disconnect() {
 }
 
 /// Of 66,000 messages one is not answered: its identifier must be skipped when the counter wraps.
+// Spec 5.0: MQTT-2.2.1-3 MQTT-4.3.2-1 MQTT-4.3.3-1
 #[test]
 fn identifiers_in_use_are_skipped_when_the_counter_wraps() {
     let mut pair = Pair::new(Version::V5);

@@ -14,6 +14,8 @@ fn pair(version: Version, keep_alive: u16, broker: broker::Config) -> Pair {
     Pair::with_options(options, Config::default(), broker, 1)
 }
 
+// Spec 3.1.1: MQTT-3.1.2-23
+// Spec 5.0: MQTT-3.1.2-20
 #[test]
 fn an_idle_client_is_never_silent_for_longer_than_it_said() {
     for version in BOTH {
@@ -45,6 +47,7 @@ fn what_arrives_does_not_keep_the_broker_from_hearing_us() {
     }
 }
 
+// Spec 5.0: MQTT-3.1.2-21 MQTT-3.2.2-21
 #[test]
 fn the_brokers_keep_alive_wins() {
     let broker =

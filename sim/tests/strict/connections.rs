@@ -13,6 +13,8 @@ use crate::desk::Desk;
 
 const MALFORMED: (&str, &str) = ("MQTT-4.13.1-1", "MQTT-4.8.0-1");
 
+// Spec 3.1.1: MQTT-3.1.0-1 MQTT-3.1.2-1 MQTT-3.1.2-3 MQTT-3.1.4-1
+// Spec 5.0: MQTT-3.1.0-1 MQTT-3.1.4-1
 #[test]
 fn the_first_packet_is_connect() {
     for (bytes, statement) in [
@@ -30,6 +32,7 @@ fn the_first_packet_is_connect() {
     }
 }
 
+// Spec 5.0: MQTT-3.1.2-2
 #[test]
 fn a_version_of_the_future_breaks_no_rule() {
     let mut desk = Desk::new();
@@ -41,6 +44,8 @@ fn a_version_of_the_future_breaks_no_rule() {
     desk.is_content();
 }
 
+// Spec 3.1.1: MQTT-3.1.0-2
+// Spec 5.0: MQTT-3.1.0-2
 #[test]
 fn a_second_connect_is_caught() {
     for version in VERSIONS {
@@ -51,6 +56,8 @@ fn a_second_connect_is_caught() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.8.0-1
+// Spec 5.0: MQTT-4.13.1-1
 #[test]
 fn bytes_that_are_no_packet_are_caught() {
     // Reserved flags; a SUBSCRIBE of nothing, which 5.0 calls a Protocol Error.
@@ -95,6 +102,7 @@ fn only_servers_name_another_server() {
     desk.caught(line, &heard, ("section 2.1.2", ""), Reason::PROTOCOL_ERROR);
 }
 
+// Spec 3.1.1: MQTT-3.1.3-6 MQTT-3.1.3-7 MQTT-3.1.3-8
 #[test]
 fn an_empty_identifier_demands_a_clean_session_in_3_1_1() {
     let mut desk = Desk::new();
@@ -108,6 +116,7 @@ fn an_empty_identifier_demands_a_clean_session_in_3_1_1() {
     desk.is_content();
 }
 
+// Spec 5.0: MQTT-3.1.3-6 MQTT-3.1.3-7 MQTT-3.2.2-16
 #[test]
 fn a_client_without_identifier_is_given_one_in_5_0() {
     let mut desk = Desk::new();
@@ -147,6 +156,7 @@ fn nothing_is_sent_before_connack() {
     }
 }
 
+// Spec 5.0: MQTT-4.12.0-7
 #[test]
 fn auth_without_method_is_caught() {
     let auth = Auth { reason: Reason::SUCCESS, properties: Properties::EMPTY };
@@ -162,6 +172,8 @@ fn auth_without_method_is_caught() {
     desk.caught(line, &heard, MALFORMED, Reason::MALFORMED_PACKET);
 }
 
+// Spec 3.1.1: MQTT-3.14.4-2
+// Spec 5.0: MQTT-3.14.4-1
 #[test]
 fn nothing_follows_disconnect() {
     for version in VERSIONS {
@@ -221,6 +233,8 @@ fn a_session_expiry_of_zero_stays_zero() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.1.2-24
+// Spec 5.0: MQTT-3.1.2-22
 #[test]
 fn silence_ends_after_one_and_a_half_intervals() {
     for version in VERSIONS {
@@ -240,6 +254,8 @@ fn silence_ends_after_one_and_a_half_intervals() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.1.2-23
+// Spec 5.0: MQTT-3.1.2-20
 #[test]
 fn silence_is_blamed_where_it_may_be() {
     for version in VERSIONS {
@@ -276,6 +292,7 @@ fn nobody_is_silent_who_waits_for_an_answer() {
     }
 }
 
+// Spec 5.0: MQTT-3.1.2-21 MQTT-3.2.2-21
 #[test]
 fn the_server_sets_the_keep_alive() {
     let mut desk = Desk::with(Config { server_keep_alive: Some(2), ..Config::default() });
@@ -319,6 +336,7 @@ fn credentials_are_checked() {
     }
 }
 
+// Spec 5.0: MQTT-4.12.0-1
 #[test]
 fn an_authentication_method_is_refused() {
     let mut properties = PropertiesBuf::new();
@@ -328,6 +346,8 @@ fn an_authentication_method_is_refused() {
     assert!(matches!(heard[0], Heard::Connack { reason: Reason::BAD_AUTHENTICATION_METHOD, .. }));
 }
 
+// Spec 3.1.1: MQTT-3.2.2-5
+// Spec 5.0: MQTT-3.2.2-7
 #[test]
 fn refusals_come_as_ordered() {
     for version in VERSIONS {
@@ -343,6 +363,7 @@ fn refusals_come_as_ordered() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.1.2-2
 #[test]
 fn a_broker_that_never_heard_of_5_0_says_so_in_its_own_words() {
     let (versions, wrong_version) = (vec![Version::V311], Refusal::OldShape(1));

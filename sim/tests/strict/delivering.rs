@@ -28,6 +28,8 @@ fn delivered(version: Version, wanted: &[QoS]) -> (Desk, Line) {
     (desk, line)
 }
 
+// Spec 3.1.1: MQTT-3.3.4-1
+// Spec 5.0: MQTT-3.3.4-1
 #[test]
 fn messages_are_acknowledged_as_their_qos_says() {
     for version in VERSIONS {
@@ -44,6 +46,8 @@ fn messages_are_acknowledged_as_their_qos_says() {
     }
 }
 
+// Spec 3.1.1: MQTT-2.3.1-6
+// Spec 5.0: MQTT-2.2.1-5
 #[test]
 fn an_acknowledgement_of_nothing_is_caught() {
     for version in VERSIONS {
@@ -83,6 +87,8 @@ fn an_acknowledgement_of_an_earlier_connection_is_caught() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.3.4-1
+// Spec 5.0: MQTT-3.3.4-1
 #[test]
 fn the_wrong_kind_of_acknowledgement_is_caught() {
     for version in VERSIONS {
@@ -94,6 +100,8 @@ fn the_wrong_kind_of_acknowledgement_is_caught() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.6.0-2 MQTT-4.6.0-3
+// Spec 5.0: MQTT-4.6.0-2 MQTT-4.6.0-3
 #[test]
 fn acknowledgements_out_of_order_are_caught() {
     for version in VERSIONS {
@@ -141,6 +149,8 @@ fn a_refused_message_is_done_with() {
     desk.is_content();
 }
 
+// Spec 3.1.1: MQTT-4.5.0-2
+// Spec 5.0: MQTT-4.5.0-2
 #[test]
 fn what_is_never_acknowledged_is_caught_when_all_is_still() {
     for version in VERSIONS {
@@ -155,6 +165,8 @@ fn what_is_never_acknowledged_is_caught_when_all_is_still() {
     }
 }
 
+// Spec 3.1.1: MQTT-2.3.1-4 MQTT-4.4.0-1 MQTT-4.6.0-1
+// Spec 5.0: MQTT-2.2.1-4 MQTT-4.4.0-1
 #[test]
 fn what_was_not_acknowledged_comes_again_in_order() {
     for version in VERSIONS {
@@ -185,6 +197,7 @@ fn subscriber(desk: &mut Desk, set: impl Fn(&mut PropertiesBuf)) -> Line {
     line
 }
 
+// Spec 5.0: MQTT-3.3.4-9
 #[test]
 fn a_client_gets_no_more_than_its_receive_maximum() {
     let mut desk = Desk::new();
@@ -218,6 +231,7 @@ fn an_older_client_gets_no_more_than_the_window() {
     assert_eq!(heard[0].message().payload, b"2");
 }
 
+// Spec 5.0: MQTT-3.1.2-24 MQTT-3.1.2-25
 #[test]
 fn a_client_gets_no_packet_above_its_maximum() {
     let mut desk = Desk::new();
@@ -233,6 +247,7 @@ fn a_client_gets_no_packet_above_its_maximum() {
     assert_eq!((desk.broker.stats().too_large, desk.broker.pending("boat")), (2, 0));
 }
 
+// Spec 5.0: MQTT-3.1.2-26 MQTT-3.1.2-27 MQTT-3.3.2-11
 #[test]
 fn the_broker_uses_aliases_within_what_the_client_allows() {
     let mut desk = Desk::with(Config { own_aliases: 10, ..Config::default() });
@@ -263,6 +278,7 @@ fn the_broker_uses_aliases_within_what_the_client_allows() {
     assert_eq!(heard[0].message().topic, "a");
 }
 
+// Spec 5.0: MQTT-3.3.2-5 MQTT-3.3.2-6
 #[test]
 fn messages_expire_in_the_broker_and_tell_what_is_left() {
     let mut desk = Desk::new();
@@ -285,6 +301,7 @@ fn messages_expire_in_the_broker_and_tell_what_is_left() {
     assert_eq!(desk.broker.stats().expired, 1);
 }
 
+// Spec 5.0: MQTT-3.3.4-3 MQTT-3.3.4-5
 #[test]
 fn messages_carry_the_identifiers_of_their_subscriptions() {
     let identifiers =

@@ -18,6 +18,7 @@ fn announced(desk: &mut Desk) -> (Line, PropertiesBuf) {
     }
 }
 
+// Spec 5.0: MQTT-3.3.4-7
 #[test]
 fn no_more_than_the_receive_maximum_may_be_under_way() {
     let config = Config { receive_maximum: 2, answer_delay: 10..=10, ..Config::default() };
@@ -52,6 +53,7 @@ fn an_exchange_counts_until_its_end() {
     desk.caught(line, &heard, ("MQTT-3.3.4-7", ""), Reason::RECEIVE_MAXIMUM_EXCEEDED);
 }
 
+// Spec 5.0: MQTT-3.2.2-15
 #[test]
 fn packets_have_a_maximum_size() {
     let payload = "x".repeat(200);
@@ -76,6 +78,7 @@ fn packets_have_a_maximum_size() {
     desk.is_content();
 }
 
+// Spec 5.0: MQTT-3.2.2-9 MQTT-3.2.2-11
 #[test]
 fn qos_has_a_maximum() {
     let mut desk = Desk::with(Config { maximum_qos: QoS::AtLeastOnce, ..Config::default() });
@@ -89,6 +92,7 @@ fn qos_has_a_maximum() {
     desk.caught(line, &heard, ("MQTT-3.2.2-11", ""), Reason::QOS_NOT_SUPPORTED);
 }
 
+// Spec 5.0: MQTT-3.2.2-14
 #[test]
 fn retained_messages_may_not_be_available() {
     let config = Config { retain_available: false, ..Config::default() };
@@ -181,6 +185,7 @@ fn an_alias_stands_for_the_last_topic_it_was_given() {
     desk.is_content();
 }
 
+// Spec 5.0: MQTT-3.3.2-9
 #[test]
 fn an_alias_above_the_maximum_is_caught() {
     for maximum in [0, 2] {
@@ -203,6 +208,7 @@ fn an_alias_of_another_connection_is_caught() {
     desk.caught(line, &heard, ("section 3.3.2.3.4", ""), Reason::PROTOCOL_ERROR);
 }
 
+// Spec 5.0: MQTT-3.3.4-6
 #[test]
 fn a_clients_publish_carries_no_subscription_identifier() {
     let mut desk = Desk::new();
@@ -215,6 +221,7 @@ fn a_clients_publish_carries_no_subscription_identifier() {
     desk.caught(line, &heard, ("MQTT-3.3.4-6", ""), Reason::PROTOCOL_ERROR);
 }
 
+// Spec 5.0: MQTT-3.2.2-12 MQTT-3.2.2-13
 #[test]
 fn what_a_will_may_not_be_is_refused() {
     let config = Config {

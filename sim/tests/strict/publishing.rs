@@ -20,6 +20,8 @@ const RELEASE_ORDER: (&str, &str) = ("MQTT-4.6.0-4", "MQTT-4.6.0-4");
 
 const TICK: Duration = Duration::from_millis(10);
 
+// Spec 3.1.1: MQTT-3.3.4-1
+// Spec 5.0: MQTT-3.3.4-1
 #[test]
 fn each_qos_is_answered_as_it_must_be() {
     for version in VERSIONS {
@@ -44,6 +46,8 @@ fn each_qos_is_answered_as_it_must_be() {
     }
 }
 
+// Spec 3.1.1: MQTT-2.3.1-2
+// Spec 5.0: MQTT-2.2.1-3
 #[test]
 fn an_identifier_in_use_is_caught() {
     for version in VERSIONS {
@@ -96,6 +100,8 @@ fn an_identifier_is_free_after_the_last_answer() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.3.2-1
+// Spec 5.0: MQTT-4.3.2-2
 #[test]
 fn dup_on_a_first_send_is_caught() {
     for version in VERSIONS {
@@ -108,6 +114,8 @@ fn dup_on_a_first_send_is_caught() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.4.0-1
+// Spec 5.0: MQTT-4.4.0-1
 #[test]
 fn sending_again_without_a_reconnect_is_caught() {
     for version in VERSIONS {
@@ -131,6 +139,8 @@ fn sending_again_without_a_reconnect_is_caught() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.3.3-1
+// Spec 5.0: MQTT-4.3.3-6
 #[test]
 fn sending_again_after_release_is_caught() {
     for version in VERSIONS {
@@ -176,6 +186,8 @@ fn a_release_that_denies_its_pubrec_is_caught() {
     desk.caught(line, &heard, RELEASE_UNKNOWN, Reason::PROTOCOL_ERROR);
 }
 
+// Spec 3.1.1: MQTT-4.6.0-4
+// Spec 5.0: MQTT-4.6.0-4
 #[test]
 fn releases_go_in_the_order_of_the_pubrecs() {
     for version in VERSIONS {
@@ -205,6 +217,7 @@ fn a_release_that_never_comes_is_caught_when_all_is_still() {
     }
 }
 
+// Spec 5.0: MQTT-3.4.2-1
 #[test]
 fn reason_codes_that_are_not_the_clients_are_caught() {
     for packet in [

@@ -39,6 +39,8 @@ fn what_is_unanswered_comes_again_and_is_taken_as_its_qos_says() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.3.1-1
+// Spec 5.0: MQTT-3.3.1-1
 #[test]
 fn dup_missing_when_sent_again_is_caught() {
     for version in VERSIONS {
@@ -61,6 +63,8 @@ fn another_message_sent_again_is_caught() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.6.0-1
+// Spec 5.0: MQTT-4.6.0-1
 #[test]
 fn another_order_when_sent_again_is_caught() {
     for version in VERSIONS {
@@ -84,6 +88,8 @@ fn what_is_new_before_what_comes_again_is_caught() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.4.0-1
+// Spec 5.0: MQTT-4.4.0-1
 #[test]
 fn what_never_comes_again_is_caught_when_all_is_still() {
     for version in VERSIONS {

@@ -23,6 +23,8 @@ fn flags(heard: &[Heard]) -> Vec<(&str, bool)> {
     messages(heard).iter().map(|got| (text(&got.payload[..]), got.retain)).collect()
 }
 
+// Spec 3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-8 MQTT-3.3.1-10 MQTT-3.3.1-11
+// Spec 5.0: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-7
 #[test]
 fn the_last_retained_message_of_a_topic_is_kept_until_an_empty_one() {
     for version in VERSIONS {
@@ -41,6 +43,8 @@ fn the_last_retained_message_of_a_topic_is_kept_until_an_empty_one() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.3.1-9
+// Spec 5.0: MQTT-3.3.1-12
 #[test]
 fn who_is_subscribed_already_gets_it_as_a_live_message() {
     for version in VERSIONS {
@@ -51,6 +55,7 @@ fn who_is_subscribed_already_gets_it_as_a_live_message() {
     }
 }
 
+// Spec 5.0: MQTT-3.3.1-13
 #[test]
 fn the_retain_flag_is_kept_where_asked_for() {
     let mut desk = Desk::new();
@@ -62,6 +67,7 @@ fn the_retain_flag_is_kept_where_asked_for() {
     assert_eq!(flags(&heard), [("y", false)]);
 }
 
+// Spec 5.0: MQTT-3.3.1-9 MQTT-3.3.1-10 MQTT-3.3.1-11
 #[test]
 fn retain_handling_says_which_subscriptions_get_retained_messages() {
     for (retain_handling, first, second) in
@@ -81,6 +87,7 @@ fn retain_handling_says_which_subscriptions_get_retained_messages() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.8.4-3
 #[test]
 fn an_older_client_gets_retained_messages_at_every_subscribe() {
     let mut desk = Desk::new();
@@ -104,6 +111,8 @@ fn a_retained_message_comes_with_the_lower_qos_and_the_identifier() {
     assert_eq!(got.properties.as_properties().subscription_identifiers().collect::<Vec<_>>(), [5]);
 }
 
+// Spec 3.1.1: MQTT-4.7.2-1
+// Spec 5.0: MQTT-4.7.2-1
 #[test]
 fn wildcards_do_not_find_topics_of_the_server() {
     let mut desk = Desk::new();
@@ -129,6 +138,7 @@ fn retained_messages_expire() {
     assert_eq!(desk.subscribe(line, "t", ZERO), []);
 }
 
+// Spec 5.0: MQTT-3.8.3-3
 #[test]
 fn no_local_spares_the_publisher() {
     let mut desk = Desk::new();
@@ -144,6 +154,7 @@ fn no_local_spares_the_publisher() {
     assert_eq!(flags(&desk.subscribe_with(other, "t", options, Properties::EMPTY)), [("x", true)]);
 }
 
+// Spec 5.0: MQTT-3.8.3-4
 #[test]
 fn no_local_on_a_shared_subscription_is_caught() {
     let mut desk = Desk::new();
@@ -201,6 +212,8 @@ fn members_who_are_away_get_messages_only_if_all_are() {
     assert_eq!(["a", "b"].map(|client| desk.broker.pending(client)), [1, 5]);
 }
 
+// Spec 3.1.1: MQTT-3.10.4-2
+// Spec 5.0: MQTT-3.10.4-2
 #[test]
 fn an_unsubscribed_filter_gets_nothing() {
     for version in VERSIONS {

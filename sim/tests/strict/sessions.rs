@@ -21,6 +21,8 @@ fn present(heard: &[Heard]) -> bool {
     }
 }
 
+// Spec 3.1.1: MQTT-3.1.2-4 MQTT-3.1.2-5 MQTT-3.2.2-2
+// Spec 5.0: MQTT-3.1.2-5 MQTT-3.2.2-3
 #[test]
 fn a_session_keeps_subscriptions_and_messages() {
     for version in VERSIONS {
@@ -51,6 +53,8 @@ fn qos_0_is_kept_where_it_is_wanted() {
     assert_eq!(messages(&heard[1..]).len(), 1);
 }
 
+// Spec 3.1.1: MQTT-3.1.2-6 MQTT-3.1.4-3 MQTT-3.2.2-1
+// Spec 5.0: MQTT-3.1.2-4 MQTT-3.1.4-4 MQTT-3.2.2-2
 #[test]
 fn a_clean_start_forgets() {
     for version in VERSIONS {
@@ -70,6 +74,7 @@ fn a_clean_start_forgets() {
     }
 }
 
+// Spec 5.0: MQTT-4.1.0-2
 #[test]
 fn a_session_expires() {
     let mut desk = Desk::new();
@@ -141,6 +146,8 @@ fn disconnect_may_change_the_expiry() {
     desk.is_content();
 }
 
+// Spec 3.1.1: MQTT-3.1.4-2
+// Spec 5.0: MQTT-3.1.4-3
 #[test]
 fn who_connects_again_takes_over() {
     for version in VERSIONS {

@@ -27,6 +27,8 @@ fn payloads(heard: &[Heard]) -> Vec<&[u8]> {
     messages(heard).iter().map(|got| &got.payload[..]).collect()
 }
 
+// Spec 3.1.1: MQTT-3.1.2-8 MQTT-3.1.2-16 MQTT-3.1.2-17
+// Spec 5.0: MQTT-3.1.2-8 MQTT-3.1.2-14 MQTT-3.1.2-15
 #[test]
 fn a_will_is_published_when_its_client_is_lost() {
     for version in VERSIONS {
@@ -50,6 +52,8 @@ fn an_empty_will_is_a_message_too() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.1.2-10 MQTT-3.14.4-3
+// Spec 5.0: MQTT-3.1.2-10 MQTT-3.14.4-3
 #[test]
 fn who_leaves_in_peace_has_no_will() {
     for version in VERSIONS {
@@ -101,6 +105,7 @@ fn delayed(seconds: u32) -> PropertiesBuf {
     properties
 }
 
+// Spec 5.0: MQTT-3.1.2-8
 #[test]
 fn a_will_waits_for_its_delay() {
     let properties = delayed(5);
@@ -116,6 +121,7 @@ fn a_will_waits_for_its_delay() {
     assert_eq!(got.will_delay_interval(), None);
 }
 
+// Spec 5.0: MQTT-3.1.3-9
 #[test]
 fn a_will_that_waits_is_withdrawn_when_the_client_is_back() {
     let properties = delayed(5);

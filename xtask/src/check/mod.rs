@@ -5,11 +5,12 @@ mod fence;
 mod house;
 mod lengths;
 mod lints;
-mod source;
+pub(crate) mod source;
 
 use crate::context::Context;
 use crate::extra;
 use crate::process;
+use crate::spec;
 use crate::step::{Outcome, Step};
 use crate::workspace;
 
@@ -24,6 +25,7 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("version fence", |context| over_sources(context, fence::violations)),
         Step::new("house rules", |context| over_sources(context, house::violations)),
         Step::new("lengths", lengths),
+        Step::new("statements", spec::check),
         Step::new("clippy", lints::clippy),
         Step::new("rustdoc", lints::rustdoc),
     ]

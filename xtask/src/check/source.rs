@@ -4,62 +4,62 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-pub(super) struct Source {
+pub(crate) struct Source {
     /// From the workspace's root, with forward slashes.
-    pub(super) path: String,
-    pub(super) text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
     /// The text with comments and the insides of strings and characters blanked out.
-    pub(super) code: Vec<char>,
+    pub(crate) code: Vec<char>,
     /// The items under `#[cfg(test)]`, as ranges of `code`.
     tests: Vec<Range<usize>>,
 }
 
 impl Source {
-    pub(super) fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = blank(text);
         let tests = test_items(&code);
         Self { path: path.to_owned(), text: text.to_owned(), code, tests }
     }
 
     /// A file that holds nothing but tests, benchmarks or fuzz targets.
-    pub(super) fn is_test_file(&self) -> bool {
+    pub(crate) fn is_test_file(&self) -> bool {
         let mut names = self.path.split('/');
         names.any(|name| {
             matches!(name, "tests" | "tests.rs" | "benches" | "fuzz") || name.ends_with("_tests.rs")
         })
     }
 
-    pub(super) fn is_test(&self, position: usize) -> bool {
+    pub(crate) fn is_test(&self, position: usize) -> bool {
         self.is_test_file() || self.tests.iter().any(|range| range.contains(&position))
     }
 
     /// Lines that are not under `#[cfg(test)]`, comments and empty ones included.
-    pub(super) fn lines_without_tests(&self) -> usize {
+    pub(crate) fn lines_without_tests(&self) -> usize {
         let tests: usize =
             self.tests.iter().map(|range| self.line(range.end) - self.line(range.start) + 1).sum();
         self.text.lines().count() - tests.min(self.text.lines().count())
     }
 
     /// The line a position is on, from 1.
-    pub(super) fn line(&self, position: usize) -> usize {
+    pub(crate) fn line(&self, position: usize) -> usize {
         let before = &self.code[..position.min(self.code.len())];
         before.iter().filter(|&&character| character == '\n').count() + 1
     }
 
     /// Where `word` stands in the code as a whole word.
-    pub(super) fn words(&self, word: &str) -> Vec<usize> {
+    pub(crate) fn words(&self, word: &str) -> Vec<usize> {
         let found = find(&self.code, word);
         found.into_iter().filter(|&at| is_whole_word(&self.code, at, word.chars().count())).collect()
     }
 
     /// Where `text` stands in the code.
-    pub(super) fn occurrences(&self, text: &str) -> Vec<usize> {
+    pub(crate) fn occurrences(&self, text: &str) -> Vec<usize> {
         find(&self.code, text)
     }
 }
 
 /// Every source below `root`, but not in `target` and hidden folders.
-pub(super) fn read_all(root: &Path) -> Result<Vec<Source>, String> {
+pub(crate) fn read_all(root: &Path) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -84,7 +84,7 @@ pub(super) fn read_all(root: &Path) -> Result<Vec<Source>, String> {
 }
 
 /// The position behind the bracket that closes the one at `open`.
-pub(super) fn closing(code: &[char], open: usize) -> usize {
+pub(crate) fn closing(code: &[char], open: usize) -> usize {
     let mut depth = 0usize;
     for (at, character) in code.iter().enumerate().skip(open) {
         match character {
@@ -100,7 +100,7 @@ pub(super) fn closing(code: &[char], open: usize) -> usize {
 }
 
 /// The body's opening brace or the semicolon of the item that begins at `start`, whichever ends its head.
-pub(super) fn end_of_head(code: &[char], start: usize) -> usize {
+pub(crate) fn end_of_head(code: &[char], start: usize) -> usize {
     let mut at = start;
     while at < code.len() && !matches!(code[at], '{' | ';') {
         at = if matches!(code[at], '(' | '[') { closing(code, at) } else { at + 1 };

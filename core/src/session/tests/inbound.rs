@@ -7,6 +7,8 @@ fn token(verdict: Verdict) -> AckToken {
     }
 }
 
+// Spec 3.1.1: MQTT-4.6.0-2 MQTT-4.6.0-3
+// Spec 5.0: MQTT-4.6.0-2 MQTT-4.6.0-3 MQTT-2.2.1-5
 #[test]
 fn acknowledgements_leave_in_receive_order() {
     for version in BOTH {
@@ -31,6 +33,8 @@ fn acknowledgements_leave_in_receive_order() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.5.0-2
+// Spec 5.0: MQTT-4.5.0-2
 #[test]
 fn nobody_wants_it_acknowledged_at_once() {
     for version in BOTH {
@@ -41,6 +45,8 @@ fn nobody_wants_it_acknowledged_at_once() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.3.3-2
+// Spec 5.0: MQTT-4.3.3-10 MQTT-4.3.3-11 MQTT-4.3.3-12
 #[test]
 fn a_repetition_before_and_after_pubrec_is_the_same_delivery() {
     for version in BOTH {
@@ -110,6 +116,7 @@ fn an_abandoned_message_is_skipped_and_delivered_again() {
     }
 }
 
+// Spec 5.0: MQTT-3.3.4-9
 #[test]
 fn more_than_our_receive_maximum_is_a_breach() {
     let mut story = Story::new(Version::V5);
@@ -126,6 +133,7 @@ fn more_than_our_receive_maximum_is_a_breach() {
     assert_eq!(story.cause(), Some(Cause::Breach(breach)));
 }
 
+// Spec 5.0: MQTT-3.1.2-24
 #[test]
 fn an_oversize_message_is_skipped_on_3_1_1_and_a_breach_on_5() {
     let mut bytes = vec![];
@@ -194,6 +202,8 @@ fn what_is_abandoned_while_away_is_delivered_again_at_once() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.6.0-3
+// Spec 5.0: MQTT-4.6.0-3
 #[test]
 fn pubrec_of_a_repetition_keeps_its_place() {
     for version in BOTH {

@@ -5,6 +5,8 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+// Spec 3.1.1: MQTT-3.1.2-23
+// Spec 5.0: MQTT-3.1.2-20
 #[test]
 fn a_silent_link_is_probed_and_given_up_after_one_and_a_half_intervals() {
     for version in BOTH {
@@ -57,6 +59,7 @@ fn a_large_payload_that_makes_progress_is_a_sign_of_life() {
     assert!(story.session.is_closing(), "and it is dead when it stops");
 }
 
+// Spec 5.0: MQTT-3.1.2-21 MQTT-3.2.2-21
 #[test]
 fn the_broker_has_the_last_word_on_keep_alive() {
     let mut story = Story::new(Version::V5);
@@ -95,6 +98,7 @@ fn a_missing_acknowledgement_ends_the_link() {
     }
 }
 
+// Spec 5.0: MQTT-2.2.1-6 MQTT-3.2.0-2 MQTT-3.3.1-4 MQTT-3.3.2-11 MQTT-3.8.4-2 MQTT-4.13.1-1 MQTT-4.13.2-1
 #[test]
 fn breaches_are_answered_with_the_reason_the_specification_names() {
     let cases: [(&[u8], u8); 8] = [
@@ -115,6 +119,8 @@ fn breaches_are_answered_with_the_reason_the_specification_names() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.1.0-1 MQTT-3.2.0-1
+// Spec 5.0: MQTT-3.1.0-1 MQTT-3.2.0-1
 #[test]
 fn before_connack_nothing_but_connect_is_written() {
     for version in BOTH {
@@ -130,6 +136,8 @@ fn before_connack_nothing_but_connect_is_written() {
     }
 }
 
+// Spec 3.1.1: MQTT-3.2.2-5
+// Spec 5.0: MQTT-3.2.2-7 MQTT-4.13.2-1
 #[test]
 fn refusals_are_told_with_their_reason() {
     let mut story = Story::new(Version::V311);
@@ -146,6 +154,7 @@ fn refusals_are_told_with_their_reason() {
     assert_eq!((reason, old_shape), (Reason::UNSUPPORTED_PROTOCOL_VERSION, true));
 }
 
+// Spec 5.0: MQTT-3.2.2-2 MQTT-3.2.2-4
 #[test]
 fn session_present_after_a_clean_start_is_a_breach() {
     let mut story = Story::new(Version::V5);
@@ -156,6 +165,7 @@ fn session_present_after_a_clean_start_is_a_breach() {
     assert!(matches!(story.cause(), Some(Cause::Breach(_))));
 }
 
+// Spec 5.0: MQTT-3.14.4-2
 #[test]
 fn until_disconnect_is_clean_once_and_resumed_after_a_cut() {
     let mut story = Story::new(Version::V5);
@@ -175,6 +185,8 @@ fn until_disconnect_is_clean_once_and_resumed_after_a_cut() {
     assert_eq!(story.try_publish(QoS::AtMostOnce, "late", 1), Err(PublishError::Closed));
 }
 
+// Spec 3.1.1: MQTT-3.14.4-2
+// Spec 5.0: MQTT-3.14.4-1
 #[test]
 fn nothing_follows_disconnect() {
     for version in BOTH {

@@ -5,6 +5,8 @@ use std::vec;
 const QOS1: QoS = QoS::AtLeastOnce;
 const QOS2: QoS = QoS::ExactlyOnce;
 
+// Spec 3.1.1: MQTT-2.3.1-6 MQTT-4.3.2-1 MQTT-4.3.3-1
+// Spec 5.0: MQTT-2.2.1-5 MQTT-4.3.3-4
 #[test]
 fn every_qos_is_acknowledged_in_its_own_way() {
     for version in BOTH {
@@ -21,6 +23,8 @@ fn every_qos_is_acknowledged_in_its_own_way() {
     }
 }
 
+// Spec 3.1.1: MQTT-2.3.1-3 MQTT-3.1.2-4 MQTT-3.3.1-1 MQTT-4.1.0-1 MQTT-4.4.0-1 MQTT-4.6.0-1
+// Spec 5.0: MQTT-3.3.1-1 MQTT-3.3.1-3 MQTT-4.3.2-3 MQTT-4.3.3-3 MQTT-4.4.0-1 MQTT-4.6.0-1
 #[test]
 fn what_was_transmitted_is_sent_again_with_dup_and_the_rest_without() {
     for version in BOTH {
@@ -36,6 +40,8 @@ fn what_was_transmitted_is_sent_again_with_dup_and_the_rest_without() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.3.3-1 MQTT-4.4.0-1
+// Spec 5.0: MQTT-4.3.3-5 MQTT-4.3.3-6 MQTT-4.4.0-1
 #[test]
 fn after_pubrec_only_pubrel_goes_out_again() {
     for version in BOTH {
@@ -53,6 +59,8 @@ fn after_pubrec_only_pubrel_goes_out_again() {
     }
 }
 
+// Spec 3.1.1: MQTT-4.6.0-4
+// Spec 5.0: MQTT-4.6.0-4
 #[test]
 fn pubrels_go_out_again_in_the_order_of_their_pubrecs() {
     for version in BOTH {
@@ -68,6 +76,7 @@ fn pubrels_go_out_again_in_the_order_of_their_pubrecs() {
     }
 }
 
+// Spec 5.0: MQTT-3.2.2-5
 #[test]
 fn a_lost_session_gets_everything_as_new() {
     for version in BOTH {
@@ -102,6 +111,7 @@ fn an_unresolved_message_can_be_reported_instead_of_sent_again() {
     assert_eq!(story.ended(), [(2, Outcome::Unresolved)]);
 }
 
+// Spec 5.0: MQTT-3.3.4-7 MQTT-4.9.0-1 MQTT-4.9.0-2 MQTT-4.9.0-3
 #[test]
 fn the_window_is_the_brokers_receive_maximum_also_for_resends() {
     let two = limits(|p| {
@@ -129,6 +139,7 @@ fn the_window_is_the_brokers_receive_maximum_also_for_resends() {
     assert_eq!(story.told(), ["PUBLISH 4 d"]);
 }
 
+// Spec 5.0: MQTT-4.4.0-2 MQTT-4.9.0-2
 #[test]
 fn a_failed_pubrec_ends_the_exchange_and_frees_the_window() {
     let one = limits(|p| {
@@ -170,6 +181,7 @@ fn messages_expire_in_the_queue_and_travel_with_what_is_left() {
     assert_eq!(story.ended(), [(1, Outcome::Expired), (3, Outcome::Expired)]);
 }
 
+// Spec 5.0: MQTT-3.2.2-11 MQTT-3.2.2-15
 #[test]
 fn limits_learned_later_fail_the_message_and_harm_no_other() {
     let mut story = Story::new(Version::V5);
@@ -248,6 +260,7 @@ fn only_what_was_never_encoded_can_be_cancelled() {
     assert_eq!(story.ended(), [(1, Outcome::Cancelled)]);
 }
 
+// Spec 5.0: MQTT-3.3.2-7
 #[test]
 fn aliases_shorten_topics_and_end_with_the_connection() {
     let config = Config { outgoing_aliases: 5, ..Config::default() };
@@ -304,6 +317,7 @@ fn large_shared_payloads_are_spliced_and_lost_ones_counted() {
     assert_eq!(story.out.unwritten_qos0(whole), 0);
 }
 
+// Spec 5.0: MQTT-3.2.2-15
 #[test]
 fn an_alias_never_makes_a_packet_too_large() {
     let config = Config { outgoing_aliases: 5, ..Config::default() };

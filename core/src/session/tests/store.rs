@@ -130,6 +130,7 @@ fn a_failing_store_fails_what_it_did_not_keep() {
     assert_eq!(story.cause(), Some(Cause::StoreFailed));
 }
 
+// Spec 3.1.1: MQTT-4.8.0-2
 #[test]
 fn a_failing_store_takes_nothing_from_the_broker() {
     let mut story = durable(Version::V5);

@@ -31,6 +31,8 @@ fn granted(tag: u64, reason: u8) -> Event {
     Event::Subscribed { tag: Tag(tag), reason: Reason(reason), properties: None }
 }
 
+// Spec 3.1.1: MQTT-3.9.3-1
+// Spec 5.0: MQTT-3.9.3-1
 #[test]
 fn each_filter_gets_its_own_result() {
     let mut story = Story::online(Version::V311);
@@ -48,6 +50,8 @@ fn each_filter_gets_its_own_result() {
     assert_eq!(story.events(), [granted(2, 0x87), granted(1, 0)]);
 }
 
+// Spec 3.1.1: MQTT-3.10.3-2
+// Spec 5.0: MQTT-3.10.3-2
 #[test]
 fn only_the_last_reference_unsubscribes() {
     for version in BOTH {
@@ -142,6 +146,7 @@ fn unsubscribing_while_away_is_answered_when_the_session_is_gone() {
     assert!(story.told().is_empty());
 }
 
+// Spec 5.0: MQTT-3.8.3-2
 #[test]
 fn what_the_broker_does_not_offer_is_refused_without_asking() {
     let mut story = Story::new(Version::V5);
@@ -155,6 +160,7 @@ fn what_the_broker_does_not_offer_is_refused_without_asking() {
     assert_eq!(story.events(), [granted(1, 0xa2), granted(2, 0x9e)]);
 }
 
+// Spec 5.0: MQTT-3.8.3-4
 #[test]
 fn conflicts_are_errors_at_the_call() {
     let mut story = Story::online(Version::V5);
@@ -170,6 +176,7 @@ fn conflicts_are_errors_at_the_call() {
     assert_eq!(refused, Err(SubscribeError::OverlapsShared));
 }
 
+// Spec 3.1.1: MQTT-3.8.4-5
 #[test]
 fn a_suback_with_too_few_reasons_is_a_breach() {
     let mut story = Story::online(Version::V311);
@@ -208,6 +215,7 @@ fn a_broken_suback_loses_no_request() {
     assert_eq!(story.events(), [granted(1, 0), granted(2, 0)]);
 }
 
+// Spec 5.0: MQTT-3.8.3-2
 #[test]
 fn one_refused_filter_refuses_no_other() {
     let mut story = Story::new(Version::V5);
@@ -293,6 +301,7 @@ fn a_filter_of_an_earlier_process_can_be_given_back() {
     assert_eq!(story.told(), ["UNSUBSCRIBE old"]);
 }
 
+// Spec 3.1.1: MQTT-3.8.3-3
 #[test]
 fn options_an_old_connection_cannot_tell_are_refused_and_not_dropped() {
     let mut story = Story::online(Version::V311);

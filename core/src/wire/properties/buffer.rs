@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::super::writer::Sink;
 use super::super::{MAXIMUM_FIELD, PropertyError, QoS};
-use super::{Properties, Property};
+use super::{Place, Properties, Property};
 
 /// An owned property block. A setter replaces what it set before, but [`user_property`](Self::user_property)
 /// and [`subscription_identifier`](Self::subscription_identifier), which append.
@@ -58,6 +58,14 @@ impl PropertiesBuf {
     pub fn remove(&mut self, property: Property) -> &mut Self {
         while let Some(range) = self.as_properties().position(property) {
             self.0.drain(range);
+        }
+        self
+    }
+
+    /// Take out what does not belong at `place`.
+    pub fn keep_only(&mut self, place: Place) -> &mut Self {
+        while let Some(property) = self.as_properties().misplaced(place) {
+            self.remove(property);
         }
         self
     }

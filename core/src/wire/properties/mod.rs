@@ -80,6 +80,12 @@ impl<'a> Properties<'a> {
         None
     }
 
+    /// The first property that does not belong at `place`, if there is one.
+    #[must_use]
+    pub fn misplaced(self, place: Place) -> Option<Property> {
+        self.walk().map(|(property, _)| property).find(|property| !property.is_allowed_in(place))
+    }
+
     /// The block as it is on the wire, without its length: for a store, or for another connection.
     #[inline]
     #[must_use]
