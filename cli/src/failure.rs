@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Refused,
     /// Not everything was delivered.
     NotDelivered,
-    /// `sub -W`: the time is up. The code is `mosquitto_sub`'s.
+    /// `sub -W` and `rr -W`: the time is up. The code is `mosquitto_sub`'s.
     TimedOut,
 }
 

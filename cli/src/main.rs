@@ -1,4 +1,4 @@
-//! The packetboat command: `pub` and `sub` against any broker, and a demonstration with one of its own.
+//! The packetboat command: `pub`, `sub` and `rr` against any broker, and a demonstration with one of its own.
 
 mod arguments;
 mod bind;
@@ -8,9 +8,11 @@ mod demo;
 mod failure;
 mod format;
 mod options;
+mod output;
 mod properties;
 mod publish;
 mod report;
+mod request;
 mod signals;
 mod subscribe;
 
@@ -43,6 +45,7 @@ fn run(arguments: Arguments) -> Exit {
             Command::Demo => demo::run().await,
             Command::Pub(arguments) => publish::run(*arguments).await,
             Command::Sub(arguments) => subscribe::run(*arguments).await,
+            Command::Rr(arguments) => request::run(*arguments).await,
             Command::Completions { shell } => completions::write(shell),
         }
     });

@@ -10,12 +10,12 @@ use packetboat_core::session::{Limits, Queue};
 use packetboat_core::wire::{Reason, Version};
 use tokio::sync::{oneshot, watch};
 
-use crate::publish::Body;
+use crate::body::Body;
 use crate::shared::{Flush, Handle, Key, Shared, Stream, remember};
 use crate::task::{First, Task};
 use crate::{
-    Closed, ConnectError, Events, Options, Publish, State, StreamPolicy, SubscribeError, Subscriber,
-    Subscription, Undelivered, Unsubscribe,
+    Closed, ConnectError, Events, Incoming, Options, Publish, Request, RequestCounts, ResponderBuilder,
+    State, StreamPolicy, SubscribeError, Subscriber, Subscription, Undelivered, Unsubscribe,
 };
 
 /// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives.
@@ -65,7 +65,7 @@ impl Client {
     fn spawn(options: Options, first: Option<First>) -> Result<Self, ConnectError> {
         let shared = Shared::new(options.settle()?);
         tokio::spawn(Task::new(shared.clone(), first));
-        Ok(Self { handle: Arc::new(Handle { shared }) })
+        Ok(Self { handle: Arc::new(Handle::new(shared)) })
     }
 
     /// A message to publish. Nothing happens until it is awaited, [enqueued](Publish::enqueue) or
@@ -86,6 +86,60 @@ impl Client {
     #[inline]
     pub fn publish<'a>(&'a self, topic: &'a str, payload: impl Into<Body<'a>>) -> Publish<'a> {
         Publish::new(&self.handle.shared, topic, payload.into())
+    }
+
+    /// Asks whoever answers on a topic, and waits for the answer.
+    ///
+    /// All requests of a client share one subscription, to a response topic of its own: the broker's response
+    /// information where it gives one ([`Options::response_information`]), else [`Options::response_prefix`], with the
+    /// client identifier behind it. On 3.1.1 the request goes to a topic below the one named here that says where the
+    /// answer is wanted: `a/b/$request/<response topic>/<number>`. [`respond_to`](Self::respond_to) understands both.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(client: packetboat::Client) -> Result<(), packetboat::RequestError> {
+    /// let answer = client.request("boiler/temperature", "").timeout(Duration::from_secs(5)).await?;
+    /// println!("{:?}", answer.payload());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request<'a>(&'a self, topic: &'a str, payload: impl Into<Body<'a>>) -> Request<'a> {
+        Request::new(&self.handle, topic, payload.into())
+    }
+
+    /// What became of this client's requests so far.
+    #[must_use]
+    pub fn requests(&self) -> RequestCounts {
+        self.handle.shared.desk.counts()
+    }
+
+    /// Answers the requests that arrive on a filter: await it to start. What the handler returns is the answer; its
+    /// error goes to whoever asked, as text. Requests above its bounds are answered "busy" at once.
+    ///
+    /// On 3.1.1 the topic of a request says where its answer is wanted; the responder subscribes to
+    /// `<filter>/$request/#` too, on every version, so that it serves clients of both.
+    ///
+    /// ```no_run
+    /// # async fn example(client: packetboat::Client) -> Result<(), packetboat::SubscribeError> {
+    /// let responder = client
+    ///     .respond_to("squares", async |request| {
+    ///         let text = String::from_utf8(request.payload().to_vec()).map_err(|error| error.to_string())?;
+    ///         let number: u32 = text.parse().map_err(|error| format!("{text:?}: {error}"))?;
+    ///         Ok::<_, String>((u64::from(number) * u64::from(number)).to_string())
+    ///     })
+    ///     .concurrency(8)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn respond_to<H, F, B, E>(&self, filter: &str, handler: H) -> ResponderBuilder<'_>
+    where
+        H: Fn(Incoming) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<B, E>> + Send + 'static,
+        B: Into<Body<'static>>,
+        E: fmt::Display,
+    {
+        ResponderBuilder::new(&self.handle, filter, handler)
     }
 
     /// Subscribes to a filter and gives the stream of its messages. Several streams may have the same filter.

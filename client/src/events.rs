@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use packetboat_core::session::{Cause, Limits};
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::{Reason, Version};
+use packetboat_core::wire::{PropertiesBuf, Reason, Version};
 
 use crate::shared::{Handle, Key, remember};
 use crate::{ConnectError, Server};
@@ -58,6 +58,9 @@ pub struct Connected {
     pub limits: Limits,
     /// The client identifier in use, the broker's choice included.
     pub client_id: Arc<str>,
+    /// What CONNACK said besides (5.0): reason string, response information, user properties, server reference. Empty
+    /// on 3.1.1.
+    pub properties: PropertiesBuf,
 }
 
 /// Why there is no connection.

@@ -19,6 +19,7 @@
 //! * [`Client`] is the handle: clone it, use it from anywhere. The client's own task reads, writes and reconnects.
 //! * [`Publish`] is a message on its way out: builder and future in one.
 //! * [`Subscriber`] is a stream of messages. Taking the next acknowledges the previous one.
+//! * [`Request`] is a question and the wait for its answer; [`Responder`] gives answers.
 //! * [`Options`] holds every choice with its default.
 //! * [`State`] and [`Event`] tell what happens to the connection.
 //!
@@ -31,6 +32,7 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+mod body;
 mod client;
 mod credentials;
 mod error;
@@ -39,6 +41,7 @@ mod message;
 mod options;
 mod publish;
 mod receipt;
+mod request;
 mod server;
 mod settings;
 mod shared;
@@ -58,6 +61,7 @@ pub use packetboat_core::wire::{
     Version,
 };
 
+pub use body::Body;
 pub use client::Client;
 pub use credentials::Credentials;
 pub use error::{
@@ -66,8 +70,9 @@ pub use error::{
 pub use events::{Connected, Disconnection, Event, Events, State};
 pub use message::Message;
 pub use options::{Jitter, Options, QueuePolicy, VersionChoice};
-pub use publish::{Body, Enqueue, Publish};
+pub use publish::{Enqueue, Publish};
 pub use receipt::{Published, Receipt, Stage};
+pub use request::{Incoming, Request, RequestCounts, RequestError, Responded, Responder, ResponderBuilder};
 pub use server::{Scheme, Server, UrlError};
 pub use settings::OptionsError;
 pub use subscribe::{Subscription, ToMessages, Unsubscribe};

@@ -1,5 +1,9 @@
 //! What a user decides before connecting. All defaults of the client are in [`Options::new`] and nowhere else.
 
+mod exchange;
+
+pub(crate) use exchange::Exchange;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +93,7 @@ pub struct Options {
     pub(crate) road: Arc<Road>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) taps: Taps,
+    pub(crate) exchange: Exchange,
 }
 
 impl Options {
@@ -156,6 +161,7 @@ impl Options {
             road: Arc::default(),
             transport: None,
             taps: Taps::default(),
+            exchange: Exchange::default(),
         }
     }
 

@@ -12,18 +12,10 @@ use packetboat_core::time::Instant;
 use packetboat_core::topic::{TopicError, TopicName};
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
+use crate::body::Body;
 use crate::receipt::{self, Receipt};
 use crate::shared::{Accepted, Held, Inner, Key, Limit, Shared};
 use crate::{PublishError, Published};
-
-/// The application bytes of a message: borrowed, or owned and never copied if they are large.
-#[derive(Clone, Debug)]
-pub enum Body<'a> {
-    /// Bytes of the caller's. Copied only if the message must be kept.
-    Borrowed(&'a [u8]),
-    /// A handle that is cheap to clone.
-    Owned(Bytes),
-}
 
 /// A message on its way out; made by [`Client::publish`](crate::Client::publish). Awaiting it sends the message and
 /// waits until it is delivered:
@@ -330,65 +322,5 @@ impl Future for Enqueue<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let publish = &mut self.get_mut().0;
         publish.poll_accept(Some(cx.waker())).map(|accepted| Ok(publish.receipt(accepted?)))
-    }
-}
-
-impl<'a> From<&'a [u8]> for Body<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self::Borrowed(bytes)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [u8; N]> for Body<'a> {
-    fn from(bytes: &'a [u8; N]) -> Self {
-        Self::Borrowed(bytes)
-    }
-}
-
-impl<'a> From<&'a str> for Body<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Borrowed(text.as_bytes())
-    }
-}
-
-impl<'a> From<&'a String> for Body<'a> {
-    fn from(text: &'a String) -> Self {
-        Self::Borrowed(text.as_bytes())
-    }
-}
-
-impl<'a> From<&'a Vec<u8>> for Body<'a> {
-    fn from(bytes: &'a Vec<u8>) -> Self {
-        Self::Borrowed(bytes)
-    }
-}
-
-impl<'a> From<&'a Bytes> for Body<'a> {
-    fn from(bytes: &'a Bytes) -> Self {
-        Self::Owned(bytes.clone())
-    }
-}
-
-impl From<Bytes> for Body<'_> {
-    fn from(bytes: Bytes) -> Self {
-        Self::Owned(bytes)
-    }
-}
-
-impl From<Vec<u8>> for Body<'_> {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Owned(bytes.into())
-    }
-}
-
-impl From<Box<[u8]>> for Body<'_> {
-    fn from(bytes: Box<[u8]>) -> Self {
-        Self::Owned(bytes.into())
-    }
-}
-
-impl From<String> for Body<'_> {
-    fn from(text: String) -> Self {
-        Self::Owned(text.into())
     }
 }

@@ -80,6 +80,11 @@ impl Options {
             }
         }
         let seconds = self.keep_alive.as_secs() + u64::from(self.keep_alive.subsec_nanos() > 0);
+        let mut properties = self.properties.clone();
+        if self.exchange.response_information {
+            properties.request_response_information(true);
+        }
+        TopicName::new(&self.exchange.response_prefix).map_err(OptionsError::ResponsePrefix)?;
         let connect = ConnectOptions {
             version: self.config().fixed_version.unwrap_or(Version::V5),
             client_id,
@@ -91,7 +96,7 @@ impl Options {
             receive_maximum: self.inbound_messages,
             maximum_packet_size: self.maximum_packet_size,
             topic_alias_maximum: self.topic_alias_maximum,
-            properties: self.properties.clone(),
+            properties,
         };
         let transport = self.transport.clone().unwrap_or_else(|| self.road.clone());
         Ok(Settings { servers, connect, transport, options: self })
@@ -125,6 +130,8 @@ pub enum OptionsError {
     EmptyClientId,
     /// The will's topic is wrong.
     WillTopic(TopicError),
+    /// The prefix of response topics is no topic.
+    ResponsePrefix(TopicError),
     /// This field is longer than 65,535 bytes.
     TooLong(&'static str),
     /// This field contains U+0000.
@@ -151,6 +158,7 @@ impl fmt::Display for OptionsError {
                 "an empty client identifier is for clean sessions only: choose one, or set session to Clean",
             ),
             Self::WillTopic(error) => write!(f, "the will's topic is wrong: {error}"),
+            Self::ResponsePrefix(error) => write!(f, "the response prefix is wrong: {error}"),
             Self::TooLong(what) => write!(f, "the {what} is longer than 65,535 bytes"),
             Self::NullCharacter(what) => write!(f, "the {what} contains the character U+0000"),
             Self::Unsupported { scheme, feature } => {
@@ -167,7 +175,7 @@ impl std::error::Error for OptionsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Url(error) => Some(error),
-            Self::WillTopic(error) => Some(error),
+            Self::WillTopic(error) | Self::ResponsePrefix(error) => Some(error),
             _ => None,
         }
     }

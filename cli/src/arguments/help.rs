@@ -8,7 +8,7 @@ macro_rules! exit_codes {
   2   no connection to the broker
   3   the broker refused the connection, a subscription or a message
   4   not everything was delivered
-  27  sub -W: the time is up"
+  27  sub -W, rr -W: the time is up"
     };
 }
 
@@ -58,6 +58,27 @@ Properties (-D) can be those of connect, publish and will. Their names are the
 specification's, in lower case and with hyphens: message-expiry-interval.
 A connection that is lost is made anew, and what was not acknowledged is sent
 again, for as long as it takes; -W sets a limit.
+
+",
+    exit_codes!()
+);
+
+pub(super) const REQUEST: &str = concat!(
+    "Examples:
+  Ask, and print the answer:
+    packetboat rr -t boiler/temperature -n
+
+  As JSON with properties, but wait no longer than 5 seconds:
+    packetboat rr -t boiler/set -m 21.5 -F %j -W 5
+
+  With the answer on a topic of your choice, as mosquitto_rr does it:
+    packetboat rr -t boiler/temperature -e my/answers -n
+
+With 5.0 the request carries response topic and correlation data. 3.1.1 has
+neither: without -e the request goes to <topic>/$request/<response topic>/<number>,
+which responders made with Packetboat understand; with -e any message on that
+topic is the answer. An error or a refusal of the responder ends with exit code 3.
+The format of -F is that of sub.
 
 ",
     exit_codes!()

@@ -2,7 +2,9 @@
 
 mod connection;
 mod help;
+mod output;
 mod publish;
+mod request;
 mod subscribe;
 mod values;
 
@@ -10,7 +12,9 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use connection::Connection;
+pub(crate) use output::OutputArguments;
 pub(crate) use publish::Publish;
+pub(crate) use request::Request;
 pub(crate) use subscribe::Subscribe;
 pub(crate) use values::Expiry;
 
@@ -18,7 +22,7 @@ use crate::failure::Exit;
 
 /// MQTT 3.1.1 and 5.0 at the command line.
 ///
-/// `demo` shows what it does, with a broker of its own. `pub` and `sub` work with any broker; their options have the
+/// `demo` shows what it does, with a broker of its own. `pub`, `sub` and `rr` work with any broker; their options have the
 /// letters and meanings they have with mosquitto.
 #[derive(Debug, Parser)]
 #[command(name = "packetboat", version, after_long_help = help::COMMAND, after_help = help::COMMAND_SHORT)]
@@ -39,6 +43,8 @@ pub(crate) enum Command {
     Pub(Box<Publish>),
     /// Subscribe to topics and print what arrives
     Sub(Box<Subscribe>),
+    /// Send a request and print the answer
+    Rr(Box<Request>),
     /// Write a completion script for a shell to standard output
     #[command(after_help = help::COMPLETIONS)]
     Completions {
@@ -53,6 +59,7 @@ impl Arguments {
         match &self.command {
             Command::Pub(publish) => publish.connection.quiet,
             Command::Sub(subscribe) => subscribe.connection.quiet,
+            Command::Rr(request) => request.connection.quiet,
             Command::Demo | Command::Completions { .. } => false,
         }
     }

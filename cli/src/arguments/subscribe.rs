@@ -5,8 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use packetboat::QoS;
 
-use super::{Connection, help, values};
-use crate::format::Template;
+use super::{Connection, OutputArguments, help, values};
 
 #[derive(Debug, Args)]
 #[command(
@@ -72,17 +71,8 @@ pub(crate) struct Subscribe {
     #[arg(short = 'E', long = "exit-after-subscribe", help_heading = "End")]
     pub(crate) exit_when_acknowledged: bool,
 
-    /// Print the topic before the payload
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) verbose: bool,
-
-    /// Print in this format: see below
-    #[arg(short = 'F', long, value_parser = Template::parse, allow_hyphen_values = true, help_heading = "Output")]
-    pub(crate) format: Option<Template>,
-
-    /// No end of line after a message
-    #[arg(short = 'N', long, help_heading = "Output")]
-    pub(crate) no_newline: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

@@ -1,7 +1,7 @@
 //! `packetboat pub`.
 
 mod lines;
-mod payload;
+pub(crate) mod payload;
 mod progress;
 mod sender;
 

@@ -1,6 +1,5 @@
 //! `packetboat sub`.
 
-mod output;
 mod remover;
 
 use std::time::Duration;
@@ -13,9 +12,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::arguments::Subscribe;
 use crate::connect::{Watch, connect};
 use crate::failure::{Exit, Failure};
+use crate::output::{Output, Written};
 use crate::report::Report;
 use crate::signals::Stop;
-use output::{Output, Written};
 use remover::Remover;
 
 /// Messages written with one flush, and then acknowledged.
@@ -109,7 +108,7 @@ impl Reader<'_> {
         if self.arguments.exit_when_acknowledged {
             return Ok(Exit::Success);
         }
-        let mut output = Output::new(self.arguments, self.report);
+        let mut output = Output::new(&self.arguments.output, self.report);
         loop {
             let batch = messages.next_batch(self.batch()).await;
             if batch.is_empty() {

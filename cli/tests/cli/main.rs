@@ -6,6 +6,7 @@ mod help;
 mod interop;
 mod mistakes;
 mod publish;
+mod request;
 mod session;
 mod signals;
 mod subscribe;

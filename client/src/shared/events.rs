@@ -62,6 +62,7 @@ impl Inner {
                     version,
                     session_present,
                     limits: *self.session.limits(),
+                    properties,
                 });
             }
             session::Event::Disconnected { cause, lost_qos0 } => {

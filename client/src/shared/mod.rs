@@ -24,6 +24,7 @@ use packetboat_core::wire::{PropertiesBuf, Reason};
 use tokio::sync::watch;
 
 use crate::events::{Connected, Listeners};
+use crate::request::Desk;
 use crate::settings::Settings;
 use crate::{Message, Server, State};
 
@@ -40,11 +41,14 @@ pub(crate) struct Shared {
     epoch: tokio::time::Instant,
     pub(crate) settings: Settings,
     pub(crate) watch: watch::Sender<State>,
+    pub(crate) desk: Desk,
 }
 
 /// Counts the handles that keep the client alive: when the last one is dropped the task drains briefly and disconnects.
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
+    /// It counts.
+    keeps: bool,
 }
 
 /// What the lock guards.
@@ -221,7 +225,8 @@ impl Shared {
             undelivered: 0,
         };
         let watch = watch::Sender::new(State::Connecting);
-        Arc::new(Self { inner: Mutex::new(inner), epoch: tokio::time::Instant::now(), settings, watch })
+        let (inner, epoch) = (Mutex::new(inner), tokio::time::Instant::now());
+        Arc::new(Self { inner, epoch, settings, watch, desk: Desk::new() })
     }
 
     #[inline]
@@ -241,8 +246,22 @@ impl Shared {
     }
 }
 
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, keeps: true }
+    }
+
+    /// One that does not keep the client alive.
+    pub(crate) fn observing(shared: Arc<Shared>) -> Self {
+        Self { shared, keeps: false }
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
+        if !self.keeps {
+            return;
+        }
         let until = self.shared.now() + self.shared.settings.options.drain_timeout;
         self.shared.lock().end(Reason::NORMAL_DISCONNECTION, until);
     }

@@ -62,6 +62,8 @@ pub struct Config {
     pub topic_alias_maximum: u16,
     /// Topic aliases it uses itself, if the client allows as many.
     pub own_aliases: u16,
+    /// What it answers a 5.0 client that asks for response information.
+    pub response_information: Option<String>,
     /// The keep-alive interval it imposes on 5.0 clients, in seconds.
     pub server_keep_alive: Option<u16>,
     /// The longest it keeps a session of a 5.0 client.
@@ -114,6 +116,7 @@ impl Default for Config {
             shared_available: true,
             topic_alias_maximum: 16,
             own_aliases: 0,
+            response_information: None,
             server_keep_alive: None,
             maximum_session_expiry: Duration::from_secs(u64::from(u32::MAX)),
             session_expiry_of_3_1_1: None,

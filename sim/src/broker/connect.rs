@@ -287,6 +287,11 @@ fn announcement(connect: &Connect<'_>, client: &str, config: &Config) -> Propert
     if connect.client_id.is_empty() {
         let _ = properties.assigned_client_identifier(client); // [MQTT-3.1.3-7]
     }
+    if connect.properties.request_response_information() == Some(true)
+        && let Some(text) = &config.response_information
+    {
+        let _ = properties.response_information(text); // [MQTT-3.1.2-28]
+    }
     let asked = connect.properties.session_expiry_interval().unwrap_or(0);
     let longest = u32::try_from(config.maximum_session_expiry.as_secs()).unwrap_or(u32::MAX);
     if asked > longest {

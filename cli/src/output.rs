@@ -4,33 +4,33 @@ use std::io::{self, Write};
 
 use packetboat::Message;
 
-use crate::arguments::Subscribe;
+use crate::arguments::OutputArguments;
 use crate::failure::Failure;
 use crate::format::View;
 use crate::report::Report;
 
 /// Writes messages as the options ask for.
-pub(super) struct Output<'a> {
-    arguments: &'a Subscribe,
+pub(crate) struct Output<'a> {
+    arguments: &'a OutputArguments,
     report: Report,
     buffer: Vec<u8>,
 }
 
 /// What became of the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Written {
+pub(crate) enum Written {
     All,
     /// The reader of the pipe is gone, which is how `| head` ends.
     NobodyReads,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(arguments: &'a Subscribe, report: Report) -> Self {
+    pub(crate) fn new(arguments: &'a OutputArguments, report: Report) -> Self {
         Self { arguments, report, buffer: Vec::new() }
     }
 
     /// Into the buffer.
-    pub(super) fn print(&mut self, message: &Message) {
+    pub(crate) fn print(&mut self, message: &Message) {
         let view = View::of(message);
         let (topic, length) = (view.topic, view.payload.len());
         self.report.debug(format_args!("received {length} bytes on {topic} at QoS {}", view.qos as u8));
@@ -61,7 +61,7 @@ impl<'a> Output<'a> {
     }
 
     /// Out of the buffer, and out of the process.
-    pub(super) fn flush(&mut self) -> Result<Written, Failure> {
+    pub(crate) fn flush(&mut self) -> Result<Written, Failure> {
         if self.buffer.is_empty() {
             return Ok(Written::All);
         }
