@@ -1,7 +1,8 @@
 //! What the command line asks for.
 
-use crate::job::{Error, Runtime, Workload};
-use crate::peers::{self, CORE, OURS, PEERS};
+use crate::job::{Error, Runtime};
+use crate::peers::{self, CONTENDERS, CORE, OURS};
+use crate::setting::{self, Setting};
 
 pub const HELP: &str = "\
 cargo xtask bench [options]
@@ -12,12 +13,13 @@ sink in another, interleaved and repeated. Medians, spread, and ratios to raw an
 
   --quick             one short round: does everything still work? The figures mean little
   --peers A,B         clients to measure (all: every one that was compiled in)
-  --workloads A,B     publish0 publish1 publish2 receive0 receive1 receive2 roundtrip0 roundtrip1 idle
-  --windows A,B       unacknowledged messages at QoS 1 and 2 (1000)
-  --payloads A,B      bytes (64)
+  --workloads A,B     publish0 publish1 publish2 receive0 receive1 receive2 mixed0 mixed1 roundtrip0 roundtrip1 idle0 idle1
+                      and of Packetboat alone: tasks0 tasks1 floods fleet (all of these)
+  --windows A,B       unacknowledged messages at QoS 1 and 2 (as in the table of targets)
+  --payloads A,B      bytes (as in the table of targets)
   --runtimes A,B      current, multi (both)
-  --rounds N          repetitions (5)
-  --millis N          length of each measurement (400)
+  --rounds N          repetitions (3)
+  --millis N          length of each measurement (300)
   --json FILE         write every figure there
 
 With `counts`: instructions, allocations, writes and reads for each message, counted exactly by valgrind's callgrind,
@@ -29,12 +31,12 @@ in one thread. Packetboat talks to a server in its own process, so that its coun
 /// A run.
 pub struct Arguments {
     pub peers: Vec<&'static str>,
-    pub workloads: Vec<Workload>,
-    pub windows: Vec<u16>,
-    pub payloads: Vec<usize>,
+    pub settings: Vec<Setting>,
     pub runtimes: Vec<Runtime>,
     pub rounds: usize,
     pub millis: u64,
+    /// Clients in one process: those that idle, and those of a fleet.
+    pub crowds: [u32; 2],
     pub json: Option<String>,
     /// How many functions are listed with counts.
     pub functions: usize,
@@ -44,19 +46,19 @@ pub enum Command {
     Help(String),
     Measure(Arguments),
     Count(Arguments),
+    /// Against the budgets in this file.
+    Guard(String),
 }
 
 impl Default for Arguments {
     fn default() -> Self {
-        use Workload::{Publish, Receive};
         Self {
-            peers: PEERS.iter().filter(|peer| peer.default).map(|peer| peer.name).collect(),
-            workloads: [0, 1, 2].map(Publish).into_iter().chain([0, 1, 2].map(Receive)).collect(),
-            windows: vec![1000],
-            payloads: vec![64],
+            peers: CONTENDERS.iter().filter(|peer| peer.default).map(|peer| peer.name).collect(),
+            settings: Vec::new(),
             runtimes: vec![Runtime::Current, Runtime::Multi],
-            rounds: 5,
-            millis: 400,
+            rounds: 3,
+            millis: 300,
+            crowds: [5000, 10_000],
             json: None,
             functions: 0,
         }
@@ -66,8 +68,14 @@ impl Default for Arguments {
 impl Arguments {
     pub fn parse(arguments: &[String]) -> Result<Command, Error> {
         let mut parsed = Self::default();
+        if let [first, file] = arguments
+            && first == "guard"
+        {
+            return Ok(Command::Guard(file.clone()));
+        }
         let mut words = arguments.iter().map(String::as_str).peekable();
         let counts = words.next_if_eq(&"counts").is_some();
+        let (mut workloads, mut windows, mut payloads) = (None, None, None);
         if counts {
             parsed.peers = vec![OURS, CORE];
         }
@@ -75,11 +83,11 @@ impl Arguments {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word {
                 "--help" | "-h" => return Ok(Command::Help(help())),
-                "--quick" => (parsed.rounds, parsed.millis) = (1, 20),
+                "--quick" => (parsed.rounds, parsed.millis, parsed.crowds) = (1, 20, [100, 300]),
                 "--peers" => parsed.peers = peers_named(value()?)?,
-                "--workloads" => parsed.workloads = list(value()?)?,
-                "--windows" => parsed.windows = list(value()?)?,
-                "--payloads" => parsed.payloads = list(value()?)?,
+                "--workloads" => workloads = Some(list(value()?)?),
+                "--windows" => windows = Some(list(value()?)?),
+                "--payloads" => payloads = Some(list(value()?)?),
                 "--runtimes" => parsed.runtimes = list(value()?)?,
                 "--rounds" => parsed.rounds = value()?.parse()?,
                 "--millis" => parsed.millis = value()?.parse()?,
@@ -88,6 +96,8 @@ impl Arguments {
                 other => return Err(format!("unknown: {other}\n\n{}", help()).into()),
             }
         }
+        let standard = if counts { setting::counted() } else { setting::timed() };
+        parsed.settings = setting::choose(standard, workloads, windows, payloads);
         Ok(if counts { Command::Count(parsed) } else { Command::Measure(parsed) })
     }
 }
@@ -101,7 +111,7 @@ where
 
 fn peers_named(text: &str) -> Result<Vec<&'static str>, Error> {
     if text == "all" {
-        return Ok(PEERS.iter().map(|peer| peer.name).collect());
+        return Ok(CONTENDERS.iter().map(|peer| peer.name).collect());
     }
     let named =
         |name| peers::named(name).map(|peer| peer.name).ok_or(format!("no such peer: {name}\n{}", help()));
@@ -109,6 +119,6 @@ fn peers_named(text: &str) -> Result<Vec<&'static str>, Error> {
 }
 
 fn help() -> String {
-    let names: Vec<&str> = PEERS.iter().map(|peer| peer.name).collect();
+    let names: Vec<&str> = CONTENDERS.iter().map(|peer| peer.name).collect();
     format!("{HELP}\nPeers: {}.", names.join(", "))
 }

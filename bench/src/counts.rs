@@ -12,15 +12,15 @@ use std::time::Duration;
 use crate::arguments::Arguments;
 use crate::job::{Error, Job, Runtime};
 use crate::peers::{CORE, OURS};
-use crate::run::{self, output_of};
+use crate::run::output_of;
 use crate::sink::Sink;
 
 /// Emulation is some fifty times slower.
 const LIMIT: Duration = Duration::from_mins(5);
 
 /// Messages in the two runs. The first is past the growth of every table.
-const FEW: u64 = 20_000;
-const MANY: u64 = 60_000;
+pub const FEW: u64 = 20_000;
+pub const MANY: u64 = 60_000;
 
 const ALLOCATIONS: &[&str] = &["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign"];
 const WRITES: &[&str] =
@@ -29,13 +29,13 @@ const READS: &[&str] =
     &["read", "readv", "recv", "recvfrom", "recvmsg", "packetboat_bench::memory::pipe_read"];
 
 /// What one message costs.
-struct Counts {
-    instructions: f64,
-    allocations: f64,
-    writes: f64,
-    reads: f64,
+pub struct Counts {
+    pub instructions: f64,
+    pub allocations: f64,
+    pub writes: f64,
+    pub reads: f64,
     /// Instructions by function, most first.
-    functions: Vec<(String, f64)>,
+    pub functions: Vec<(String, f64)>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         "{:34} {:>12} {:>12} {:>10} {:>10}",
         "per message", "instructions", "allocations", "writes", "reads"
     );
-    for setting in run::settings(arguments) {
+    for setting in &arguments.settings {
         for &peer in &arguments.peers {
             serial += 2;
             let job = Job {
@@ -55,6 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
                 count: 0,
                 payload: setting.payload,
                 window: setting.window.max(1),
+                size: setting.size,
                 port: if [OURS, CORE].contains(&peer) { 0 } else { sink.port },
                 serial,
             };
@@ -77,7 +78,7 @@ fn print(what: &str, counts: &Counts, functions: usize) {
 }
 
 /// Counts what one message of this job costs, by runs of `few` and `many`.
-fn count(job: &Job, few: u64, many: u64) -> Result<Counts, Error> {
+pub fn count(job: &Job, few: u64, many: u64) -> Result<Counts, Error> {
     let first = profile(&Job { count: few, ..job.clone() })?;
     let second = profile(&Job { count: many, serial: job.serial + 1, ..job.clone() })?;
     let slope = |value: &dyn Fn(&Profile) -> u64| {

@@ -2,6 +2,8 @@
 
 /// Twenty bytes.
 pub const TOPIC: &str = "plant/line7/sensor42";
+/// As long, of messages that carry the time at which they were published.
+pub const PROBE: &str = "plant/line7/probe-42";
 /// What receivers subscribe to.
 pub const FILTER: &str = "plant/line7/+";
 
@@ -187,6 +189,11 @@ pub struct Block {
 impl Block {
     /// A broker of 5.0 names the subscription a message is for, if the client asked for it by giving `identifier`.
     pub fn new(qos: u8, payload: usize, level: u8, identifier: Option<u32>) -> Self {
+        Self::of_topics(1, qos, payload, level, identifier)
+    }
+
+    /// The same, of so many topics in turn.
+    pub fn of_topics(topics: usize, qos: u8, payload: usize, level: u8, identifier: Option<u32>) -> Self {
         let mut body = Vec::new();
         put_text(TOPIC, &mut body);
         let id_at = body.len();
@@ -213,6 +220,10 @@ impl Block {
             bytes.extend_from_slice(&frame);
             if qos > 0 {
                 bytes[start + head + id_at..][..2].copy_from_slice(&id.to_be_bytes());
+            }
+            if topics > 1 {
+                let last = format!("{:08}", usize::from(id) % topics);
+                bytes[start + head + id_at - last.len()..][..last.len()].copy_from_slice(last.as_bytes());
             }
         }
         Self { bytes, frame: frame.len(), count }
@@ -252,6 +263,14 @@ mod tests {
         assert_eq!((count, bytes.len()), (1, 2 + 22 + 2 + 64));
         assert_eq!(publish_id(&bytes[2..]), 4000_u16.to_be_bytes());
         assert_eq!(publish_id(&block.next(4000, 1).1[2..]), [0, 1]);
+    }
+
+    #[test]
+    fn topics_take_turns() {
+        let block = Block::of_topics(3, 1, 64, 4, None);
+        let topic = |sent| String::from_utf8(block.next(sent, 1).1[4..24].to_vec()).unwrap();
+        assert_eq!([topic(0), topic(1)], ["plant/line7/00000001", "plant/line7/00000002"]);
+        assert_eq!(topic(0), topic(3));
     }
 
     #[test]

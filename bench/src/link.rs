@@ -138,7 +138,11 @@ impl Link {
             }
             while let Some(frame) = self.next() {
                 match frame.kind() {
-                    frames::PUBACK | frames::PUBCOMP => done += 1,
+                    frames::PUBACK if qos == 1 => done += 1,
+                    frames::PUBCOMP if qos == 2 => done += 1,
+                    frames::PUBACK | frames::PUBCOMP => {
+                        return Err(io::Error::other("answered as of another QoS"));
+                    }
                     frames::PUBREC => {
                         let id = [frame.body[0], frame.body[1]];
                         replies.extend_from_slice(&frames::acknowledgement(frames::PUBREL, id));

@@ -2,7 +2,10 @@
 
 mod arguments;
 mod counts;
+mod crowd;
+mod floods;
 mod frames;
+mod guard;
 mod job;
 mod link;
 mod measure;
@@ -11,6 +14,7 @@ mod peers;
 mod raw;
 mod report;
 mod run;
+mod setting;
 mod sink;
 
 use std::process::ExitCode;
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: &[String]) -> Result<(), Error> {
+    // Crowds need a descriptor for each connection.
+    rlimit::increase_nofile_limit(u64::MAX)?;
     match arguments.split_first() {
         // The two that this program starts of itself.
         Some((first, _)) if first == "sink" => sink::serve(),
@@ -44,6 +50,7 @@ fn start(arguments: &[String]) -> Result<(), Error> {
             }
             Command::Measure(arguments) => run::run(&arguments),
             Command::Count(arguments) => counts::run(&arguments),
+            Command::Guard(file) => guard::run(&file),
         },
     }
 }

@@ -10,7 +10,7 @@ use crate::link::Counted;
 use crate::sink;
 
 /// The outcome of one job.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Measured {
     pub messages: u64,
     pub nanos: u64,
@@ -22,9 +22,16 @@ pub struct Measured {
     pub resident: u64,
     /// Of single messages, in nanoseconds: median, 99 and 99.9 of 100.
     pub latency: [u64; 3],
+    /// What only this workload has.
+    pub more: Vec<(String, f64)>,
 }
 
 impl Measured {
+    pub fn with(mut self, name: &str, value: f64) -> Self {
+        self.more.push((name.into(), value));
+        self
+    }
+
     pub fn rate(&self) -> f64 {
         self.messages as f64 * 1e9 / self.nanos.max(1) as f64
     }
@@ -33,9 +40,10 @@ impl Measured {
 /// As a line of numbers between processes.
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { messages, nanos, cpu_nanos, read_size, resident, latency } = self;
+        let Self { messages, nanos, cpu_nanos, read_size, resident, latency, more } = self;
         let [middle, high, highest] = latency;
-        write!(f, "{messages} {nanos} {cpu_nanos} {read_size} {resident} {middle} {high} {highest}")
+        write!(f, "{messages} {nanos} {cpu_nanos} {read_size} {resident} {middle} {high} {highest}")?;
+        more.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }
 
@@ -47,7 +55,12 @@ impl FromStr for Measured {
         let [messages, nanos, cpu_nanos, read_size, resident, middle, high, highest] = numbers[..] else {
             return Err(format!("a worker said {text:?}").into());
         };
-        Ok(Self { messages, nanos, cpu_nanos, read_size, resident, latency: [middle, high, highest] })
+        let more = text.split_whitespace().filter_map(|word| {
+            let (name, value) = word.split_once('=')?;
+            Some((name.into(), value.parse().ok()?))
+        });
+        let latency = [middle, high, highest];
+        Ok(Self { messages, nanos, cpu_nanos, read_size, resident, latency, more: more.collect() })
     }
 }
 
@@ -109,9 +122,10 @@ impl Meter {
         if counted.messages < job.count {
             return Err(format!("{} messages were sent, the sink has {}", job.count, counted.messages).into());
         }
-        let at_sink = job.workload == Workload::Publish(0);
+        let at_sink = matches!(job.workload, Workload::Publish(0) | Workload::Tasks(0));
         Ok(Measured {
-            nanos: if at_sink { counted.nanos } else { nanos },
+            // Should the sink come to read late, its first message is not the beginning.
+            nanos: if at_sink { counted.nanos.max(nanos) } else { nanos },
             read_size: counted.bytes / counted.reads.max(1),
             ..self.finish(job.count)
         })
@@ -119,7 +133,7 @@ impl Meter {
 }
 
 /// Time on a processor of all threads that still live.
-fn processor_nanos() -> u64 {
+pub fn processor_nanos() -> u64 {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else { return 0 };
     let nanos = tasks.flatten().filter_map(|task| {
         let schedule = fs::read_to_string(task.path().join("schedstat")).ok()?;
@@ -128,7 +142,7 @@ fn processor_nanos() -> u64 {
     nanos.sum()
 }
 
-fn resident_bytes() -> u64 {
+pub fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * 4096

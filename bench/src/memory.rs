@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::frames::{self, Block, Connect, Subscribe};
-use crate::job::{Error, Plan, Workload};
+use crate::job::{Error, Plan};
 
 /// The other end of one connection.
 pub struct Memory {
@@ -129,8 +129,8 @@ impl Memory {
         let subscribe = Subscribe::parse(body, self.level).ok_or("not a SUBSCRIBE")?;
         self.output.extend(subscribe.answer);
         let plan = self.plan.as_ref().ok_or("no CONNECT")?;
-        if let Workload::Receive(qos) = plan.workload {
-            let block = Block::new(qos, plan.payload, self.level, subscribe.identifier);
+        if let Some(qos) = plan.sends() {
+            let block = Block::of_topics(plan.topics, qos, plan.payload, self.level, subscribe.identifier);
             let window = plan.window.min(block.most()) as u64;
             self.flood = Some(Flood { block, qos, window, sent: 0, done: 0 });
         }

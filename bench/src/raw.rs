@@ -12,9 +12,10 @@ use crate::measure::{Measured, Meter};
 pub fn run(job: &Job) -> Result<Measured, Error> {
     match job.workload {
         Workload::Publish(qos) => publish(job, qos),
-        Workload::Receive(qos) => receive(job, qos),
+        Workload::Receive(qos) | Workload::Mixed(qos) => receive(job, qos),
         Workload::RoundTrip(qos) => round_trip(job, qos),
-        Workload::Idle => idle(job),
+        Workload::Idle(_) => idle(job),
+        other => Err(format!("not for bare sockets: {other}").into()),
     }
 }
 

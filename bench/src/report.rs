@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::job::{Error, Runtime, Workload};
 use crate::measure::Measured;
 use crate::peers::{self, OURS, RAW};
-use crate::run::{Contender, Results, Setting};
+use crate::run::{Contender, Results};
+use crate::setting::Setting;
 
 /// Says how far the run is, on standard error.
 pub fn progress(
@@ -60,6 +61,7 @@ pub fn json(results: &Results) -> Result<String, Error> {
                 "workload": setting.workload.to_string(),
                 "window": setting.window,
                 "payload": setting.payload,
+                "size": setting.size,
                 "contenders": contenders,
             })
         })
@@ -77,6 +79,7 @@ fn run(run: &Result<Measured, String>) -> Value {
             "sink_read_size": measured.read_size,
             "resident": measured.resident,
             "latency_nanos": measured.latency,
+            "more": measured.more.iter().cloned().collect::<BTreeMap<String, f64>>(),
         }),
         Err(error) => json!({ "error": error }),
     }
@@ -91,6 +94,7 @@ struct Summary {
     cpu_nanos: f64,
     read_size: f64,
     latency: [f64; 3],
+    more: Vec<(String, f64)>,
 }
 
 impl Summary {
@@ -101,9 +105,9 @@ impl Summary {
             values
         };
         let values = of(&|measured| match workload {
-            Workload::Publish(_) | Workload::Receive(_) => measured.rate(),
             Workload::RoundTrip(_) => measured.latency[0] as f64,
-            Workload::Idle => measured.resident as f64 / measured.messages.max(1) as f64,
+            Workload::Idle(_) => measured.resident as f64 / measured.messages.max(1) as f64,
+            _ => measured.rate(),
         });
         Some(Self {
             lowest: *values.first()?,
@@ -113,7 +117,21 @@ impl Summary {
             read_size: median(&of(&|measured| measured.read_size as f64))?,
             latency: [0, 1, 2]
                 .map(|part| median(&of(&|measured| measured.latency[part] as f64)).unwrap_or(0.0)),
+            more: Self::more(runs),
         })
+    }
+}
+
+impl Summary {
+    fn more(runs: &[Result<Measured, String>]) -> Vec<(String, f64)> {
+        let Some(first) = runs.iter().flatten().next() else { return Vec::new() };
+        let middle = |index: usize| {
+            let values = runs.iter().flatten().filter_map(|run| run.more.get(index));
+            let mut values: Vec<f64> = values.map(|(_, value)| *value).collect();
+            values.sort_by(f64::total_cmp);
+            median(&values).unwrap_or(0.0)
+        };
+        first.more.iter().enumerate().map(|(index, (name, _))| (name.clone(), middle(index))).collect()
     }
 }
 
@@ -134,7 +152,18 @@ fn row(
 ) -> String {
     let ratio = |other: &Contender| rows.get(other).map(|other| summary.value / other.value);
     let mut text = match setting.workload {
-        Workload::Publish(_) | Workload::Receive(_) => format!(
+        Workload::RoundTrip(_) => {
+            let [p50, p99, p999] = summary.latency.map(|nanos| nanos / 1e3);
+            format!("  {:24} p50 {p50:>7.1} us  p99 {p99:>7.1} us  p99.9 {p999:>7.1} us", name(contender))
+        }
+        Workload::Idle(_) => format!(
+            "  {:24} {:>9.0} B  ({:.0} to {:.0})",
+            name(contender),
+            summary.value,
+            summary.lowest,
+            summary.highest
+        ),
+        _ => format!(
             "  {:24} {:>9}/s  ({} to {})  {:>6.0} ns CPU",
             name(contender),
             short(summary.value),
@@ -142,18 +171,10 @@ fn row(
             short(summary.highest),
             summary.cpu_nanos,
         ),
-        Workload::RoundTrip(_) => {
-            let [p50, p99, p999] = summary.latency.map(|nanos| nanos / 1e3);
-            format!("  {:24} p50 {p50:>7.1} us  p99 {p99:>7.1} us  p99.9 {p999:>7.1} us", name(contender))
-        }
-        Workload::Idle => format!(
-            "  {:24} {:>9.0} B  ({:.0} to {:.0})",
-            name(contender),
-            summary.value,
-            summary.lowest,
-            summary.highest
-        ),
     };
+    for (name, value) in &summary.more {
+        let _ = write!(text, "  {name} {}", short(*value));
+    }
     if let Some(ratio) = ratio(&(RAW, Runtime::Blocking)).filter(|_| contender.0 != RAW) {
         let _ = write!(text, "  {ratio:>6.2} x raw");
     }
@@ -179,7 +200,10 @@ fn title(setting: &Setting) -> String {
     if setting.window > 0 {
         let _ = write!(title, ", window {}", setting.window);
     }
-    if setting.workload != Workload::Idle {
+    if setting.size > 0 {
+        let _ = write!(title, ", {}", setting.size);
+    }
+    if !matches!(setting.workload, Workload::Idle(_)) {
         let _ = write!(title, ", {} B", setting.payload);
     }
     title

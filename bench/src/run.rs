@@ -9,18 +9,10 @@ use std::time::{Duration, Instant};
 use crate::arguments::Arguments;
 use crate::job::{Error, Job, Runtime, Workload};
 use crate::measure::Measured;
-use crate::peers::RAW;
+use crate::peers::{self, OURS, RAW};
 use crate::report;
+use crate::setting::Setting;
 use crate::sink::Sink;
-
-/// What is compared: everything but who does it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Setting {
-    pub workload: Workload,
-    /// Zero where nothing is acknowledged.
-    pub window: u16,
-    pub payload: usize,
-}
 
 /// Who does it.
 pub type Contender = (&'static str, Runtime);
@@ -29,22 +21,34 @@ pub type Contender = (&'static str, Runtime);
 pub type Results = BTreeMap<Setting, BTreeMap<Contender, Vec<Result<Measured, String>>>>;
 
 /// No job takes longer: a peer that loses messages would wait for ever.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_secs(20);
 
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let sink = Sink::start()?;
-    let mut runner = Runner { port: sink.port, serial: 0, counts: BTreeMap::new(), millis: arguments.millis };
-    let settings = settings(arguments);
-    let contenders = contenders(arguments);
+    let ports = [sink.port, sink.crowd_port];
+    let mut runner = Runner {
+        ports,
+        serial: 0,
+        counts: BTreeMap::new(),
+        millis: arguments.millis,
+        crowds: arguments.crowds,
+    };
+
     let mut results = Results::new();
     for round in 0..arguments.rounds {
-        for setting in &settings {
+        for setting in &arguments.settings {
+            let contenders = contenders(arguments, setting.workload);
             // Each round starts with another contender, so that none always runs in the wake of the same one.
             let shift = round % contenders.len().max(1);
             for contender in contenders[shift..].iter().chain(&contenders[..shift]) {
+                let runs = results.entry(*setting).or_default().entry(*contender).or_default();
+                // Who failed once fails again, after the longest wait there is.
+                if runs.iter().any(Result::is_err) {
+                    continue;
+                }
                 let measured = runner.measure(*setting, *contender).map_err(|error| error.to_string());
                 report::progress(round, arguments.rounds, setting, contender, &measured);
-                results.entry(*setting).or_default().entry(*contender).or_default().push(measured);
+                runs.push(measured);
             }
         }
     }
@@ -53,40 +57,33 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     if let Some(file) = &arguments.json {
         std::fs::write(file, report::json(&results)?)?;
     }
-    if results.values().flat_map(BTreeMap::values).flatten().any(Result::is_err) {
-        return Err("some measurements failed, see above".into());
+    let ours = results.values().flatten().filter(|((peer, _), _)| [RAW, OURS].contains(peer));
+    if ours.flat_map(|(_, runs)| runs).any(Result::is_err) {
+        return Err("some measurements of Packetboat or of bare sockets failed, see above".into());
     }
     Ok(())
 }
 
-pub fn settings(arguments: &Arguments) -> Vec<Setting> {
-    let mut settings = Vec::new();
-    for &workload in &arguments.workloads {
-        let windowed = matches!(workload, Workload::Publish(1 | 2) | Workload::Receive(1 | 2));
-        let windows: &[u16] = if windowed { &arguments.windows } else { &[0] };
-        for &window in windows {
-            let payloads = arguments.payloads.iter();
-            settings.extend(payloads.map(|&payload| Setting { workload, window, payload }));
-        }
-    }
-    settings
-}
-
-fn contenders(arguments: &Arguments) -> Vec<Contender> {
+fn contenders(arguments: &Arguments, workload: Workload) -> Vec<Contender> {
     let mut contenders = Vec::new();
-    for &peer in &arguments.peers {
-        let runtimes: &[Runtime] = if peer == RAW { &[Runtime::Blocking] } else { &arguments.runtimes };
-        contenders.extend(runtimes.iter().map(|&runtime| (peer, runtime)));
+    let asked = |peer: &&&str| **peer == OURS || !workload.is_ours_alone();
+    for &peer in arguments.peers.iter().filter(asked) {
+        let runtimes = peers::named(peer).map_or(&[][..], |peer| peer.runtimes);
+        let asked =
+            |runtime: &&Runtime| **runtime == Runtime::Blocking || arguments.runtimes.contains(runtime);
+        contenders.extend(runtimes.iter().filter(asked).map(|&runtime| (peer, runtime)));
     }
     contenders
 }
 
 struct Runner {
-    port: u16,
+    /// Of the sink, and of the sink for crowds.
+    ports: [u16; 2],
     serial: u32,
     /// How many messages fill the time of a measurement.
     counts: BTreeMap<(Setting, Contender), u64>,
     millis: u64,
+    crowds: [u32; 2],
 }
 
 impl Runner {
@@ -100,9 +97,12 @@ impl Runner {
 
     /// Raises the count until it takes a tenth of the time wanted, then extrapolates.
     fn calibrate(&mut self, setting: Setting, contender: Contender) -> Result<u64, Error> {
-        if setting.workload == Workload::Idle {
-            self.counts.insert((setting, contender), 2000);
-            return Ok(2000);
+        match setting.workload {
+            Workload::Idle(_) => return Ok(self.crowds[0].into()),
+            // Milliseconds for each flood.
+            Workload::Floods => return Ok(self.millis * 3),
+            Workload::Fleet => return Ok(self.millis * 10_000),
+            _ => {}
         }
         let wanted = self.millis * 1_000_000;
         let mut count = 2000;
@@ -119,6 +119,7 @@ impl Runner {
 
     fn once(&mut self, setting: Setting, (peer, runtime): Contender, count: u64) -> Result<Measured, Error> {
         self.serial += 1;
+        let is_crowd = matches!(setting.workload, Workload::Idle(_) | Workload::Fleet);
         let job = Job {
             peer: peer.into(),
             workload: setting.workload,
@@ -126,13 +127,14 @@ impl Runner {
             count,
             payload: setting.payload,
             window: setting.window.max(1),
-            port: self.port,
+            size: if setting.workload == Workload::Fleet { self.crowds[1] } else { setting.size },
+            port: self.ports[usize::from(is_crowd)],
             serial: self.serial,
         };
         let program = std::env::current_exe()?;
         let mut worker = Command::new(program);
         worker.args(job.arguments());
-        output_of(&mut worker, LIMIT)?.parse()
+        output_of(&mut worker, if is_crowd { 3 * LIMIT } else { LIMIT })?.parse()
     }
 }
 

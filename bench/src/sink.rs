@@ -1,7 +1,8 @@
 //! A server that is never the bottleneck: it counts, answers in batches, floods and echoes. Not a broker.
 //!
-//! It runs in a process of its own, one blocking thread for each connection. What a connection is for it says in its
-//! client id. What was counted is asked for over another connection, by a line `count CLIENT_ID`.
+//! It runs in a process of its own, one blocking thread for each connection; crowds of connections that do little go to
+//! another port (`crowd`). What a connection is for it says in its client id. What was counted is asked for over another
+//! connection, by a line `count CLIENT_ID`.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -10,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::crowd;
+use crate::floods;
 use crate::frames::{self, Block, Connect, Subscribe};
 use crate::job::{Error, Plan, Workload};
 use crate::link::{Counted, Frame, Link};
@@ -18,6 +21,8 @@ use crate::link::{Counted, Frame, Link};
 pub struct Sink {
     child: Child,
     pub port: u16,
+    /// For many connections.
+    pub crowd_port: u16,
 }
 
 impl Sink {
@@ -29,7 +34,8 @@ impl Sink {
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        Ok(Self { child, port: line.trim().parse()? })
+        let (port, crowd_port) = line.trim().split_once(' ').ok_or("the sink names two ports")?;
+        Ok(Self { child, port: port.parse()?, crowd_port: crowd_port.parse()? })
     }
 }
 
@@ -56,20 +62,13 @@ pub fn counted(port: u16, client_id: &str) -> Result<Counted, Error> {
 /// The sink itself: prints its port and serves until its input ends.
 pub fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    println!("{}", listener.local_addr()?.port());
+    println!("{} {}", listener.local_addr()?.port(), crowd::start()?);
     let board = Arc::new(Board::default());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let board = board.clone();
-            // Connections may be many: idle ones cost little stack.
-            let thread = thread::Builder::new().stack_size(128 * 1024);
-            let spawned = thread.spawn(move || {
-                // A client that is gone is the end of its connection, not an error.
-                let _ = accept(stream, &board);
-            });
-            if let Err(error) = spawned {
-                eprintln!("sink: {error}");
-            }
+            // A client that is gone is the end of its connection, not an error.
+            thread::spawn(move || drop(accept(stream, &board)));
         }
     });
     io::stdin().read_to_end(&mut Vec::new())?;
@@ -113,8 +112,13 @@ fn accept(stream: TcpStream, board: &Board) -> Result<(), Error> {
     let mut link = Link::new(stream)?;
     let Some((_, body)) = link.wait()? else { return Ok(()) };
     let connect = Connect::parse(&body).ok_or("not a CONNECT")?;
-    let plan = connect.client_id.parse()?;
+    let plan: Plan = connect.client_id.parse()?;
     link.stream.write_all(frames::connack(connect.level))?;
+    if plan.workload == Workload::Floods {
+        let probes = floods::serve(link, &connect, &plan)?;
+        board.put(&connect.client_id, probes);
+        return Ok(());
+    }
     Connection { link, connect, plan, board }.run()
 }
 
@@ -147,15 +151,14 @@ impl Connection<'_> {
         let mut count = self.plan.count;
         loop {
             let mut asked = Asked::Nothing;
-            let receives = matches!(self.plan.workload, Workload::Receive(_) | Workload::RoundTrip(0));
+            let echoes = self.plan.workload == Workload::RoundTrip(0);
+            let receives = self.plan.sends().is_some() || echoes;
             let counted = self.link.receive(count, |frame, replies| {
                 asked = other(frame, level, receives, replies);
                 matches!(asked, Asked::Nothing)
             })?;
             match (asked, counted) {
-                (Asked::Messages(identifier), _) if matches!(self.plan.workload, Workload::RoundTrip(_)) => {
-                    self.echo(identifier)?;
-                }
+                (Asked::Messages(identifier), _) if echoes => self.echo(identifier)?,
                 (Asked::Messages(identifier), _) => self.flood(identifier)?,
                 (Asked::Nothing, Some(counted)) => {
                     self.board.put(&self.connect.client_id, counted);
@@ -168,8 +171,9 @@ impl Connection<'_> {
     }
 
     fn flood(&mut self, identifier: Option<u32>) -> Result<(), Error> {
-        let Workload::Receive(qos) = self.plan.workload else { return Ok(()) };
-        let block = Block::new(qos, self.plan.payload, self.connect.level, identifier);
+        let Some(qos) = self.plan.sends() else { return Ok(()) };
+        let Plan { payload, topics, .. } = self.plan;
+        let block = Block::of_topics(topics, qos, payload, self.connect.level, identifier);
         let window = self.plan.window.min(self.connect.receive_maximum.into());
         Ok(self.link.send(&block, qos, self.plan.count, window)?)
     }

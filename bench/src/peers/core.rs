@@ -24,7 +24,12 @@ pub fn run(job: &Job) -> Result<Measured, Error> {
     match job.workload {
         Workload::Publish(qos) => bench.publish(job, quality(qos)),
         Workload::Receive(qos) => bench.receive(job, quality(qos)),
-        Workload::RoundTrip(_) | Workload::Idle => Err("the engine alone only publishes and receives".into()),
+        Workload::Mixed(qos) => bench.receive(job, quality(qos)),
+        Workload::Filters(_) => {
+            bench.add_filters(job.size)?;
+            bench.receive(job, QoS::AtMostOnce)
+        }
+        _ => Err("the engine alone only publishes and receives".into()),
     }
 }
 
@@ -93,6 +98,20 @@ impl Bench {
             self.turn()?;
         }
         Ok(meter.finish(job.count))
+    }
+
+    /// Subscriptions of others on the way to the one that matches, and beside it.
+    fn add_filters(&mut self, count: u32) -> Result<(), Error> {
+        for index in 1..count {
+            let filter = match index % 4 {
+                0 => format!("plant/line{index}/+"),
+                1 => format!("plant/+/other{index}"),
+                2 => format!("plant/line7/part{index}/#"),
+                _ => format!("site{}/plant{}/line{index}", index % 10, index % 100),
+            };
+            self.router.insert(&TopicFilter::new(filter)?, 7 + index);
+        }
+        Ok(())
     }
 
     fn receive(&mut self, job: &Job, qos: QoS) -> Result<Measured, Error> {

@@ -1,20 +1,62 @@
-//! The clients under test, each used as its own documentation recommends for throughput.
+//! The contenders.
 
 mod core;
+mod crowds;
+#[cfg(feature = "peers")]
+mod endpoint;
+#[cfg(feature = "peers")]
+mod mqtt5;
+#[cfg(feature = "peers")]
+mod ntex;
 mod packetboat;
+#[cfg(feature = "peers")]
+mod polled;
+#[cfg(feature = "peers")]
 mod rumqttc;
-mod rumqttc_next;
+#[cfg(feature = "peers")]
+mod rumqttc_v4;
+#[cfg(feature = "peers")]
+mod rumqttc_v5;
+#[cfg(feature = "peers")]
+mod tally;
+mod workloads;
+
+use std::future::Future;
 
 use crate::job::{Error, Job, Runtime};
 use crate::measure::Measured;
 use crate::raw;
 
-/// A client that can be measured.
-pub struct Peer {
+/// A client under test. Each method is what a user of it would write.
+pub trait Peer: Sized + Send + 'static {
+    /// Connections live only while [`drive`](Self::drive) or another method runs.
+    const DRIVEN: bool = false;
+
+    fn connect(job: &Job, client_id: String) -> impl Future<Output = Result<Self, Error>> + Send;
+
+    /// Returns when the server has confirmed it.
+    fn subscribe(&mut self, qos: u8) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Publishes so many of the job's messages, a window of them in flight, and waits for the last acknowledgement.
+    fn publish(&mut self, qos: u8, count: u64) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes so many messages.
+    fn receive(&mut self, count: u64) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Keeps the connection going for ever.
+    fn drive(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+}
+
+/// What there is to choose from.
+pub struct Contender {
     pub name: &'static str,
     pub version: &'static str,
     /// Runs without being asked for by name.
     pub default: bool,
+    /// Where it can run.
+    pub runtimes: &'static [Runtime],
 }
 
 pub const RAW: &str = "raw";
@@ -22,16 +64,32 @@ pub const OURS: &str = "packetboat";
 /// Our protocol engine without client and socket: for counts only.
 pub const CORE: &str = "core";
 
-pub const PEERS: &[Peer] = &[
-    Peer { name: RAW, version: "sockets", default: true },
-    Peer { name: OURS, version: env!("CARGO_PKG_VERSION"), default: true },
-    Peer { name: CORE, version: env!("CARGO_PKG_VERSION"), default: false },
-    Peer { name: "rumqttc", version: "0.25.1", default: true },
-    Peer { name: "rumqttc-v4-next", version: "0.34.0", default: true },
+const TOKIO: &[Runtime] = &[Runtime::Current, Runtime::Multi];
+
+const fn contender(name: &'static str, version: &'static str, runtimes: &'static [Runtime]) -> Contender {
+    Contender { name, version, default: true, runtimes }
+}
+
+pub const CONTENDERS: &[Contender] = &[
+    contender(RAW, "sockets", &[Runtime::Blocking]),
+    contender(OURS, env!("CARGO_PKG_VERSION"), TOKIO),
+    Contender { default: false, ..contender(CORE, env!("CARGO_PKG_VERSION"), &[Runtime::Blocking]) },
+    #[cfg(feature = "peers")]
+    contender("rumqttc", "0.25.1", TOKIO),
+    #[cfg(feature = "peers")]
+    contender("rumqttc-v4-next", "0.34.0", TOKIO),
+    #[cfg(feature = "peers")]
+    contender("rumqttc-v5-next", "0.34.0", TOKIO),
+    #[cfg(feature = "peers")]
+    contender("ntex-mqtt", "9.0.0", &[Runtime::Current]),
+    #[cfg(feature = "peers")]
+    contender("mqtt5", "0.49.0", TOKIO),
+    #[cfg(feature = "peers")]
+    contender("mqtt-endpoint-tokio", "0.6.6", TOKIO),
 ];
 
-pub fn named(name: &str) -> Option<&'static Peer> {
-    PEERS.iter().find(|peer| peer.name == name)
+pub fn named(name: &str) -> Option<&'static Contender> {
+    CONTENDERS.iter().find(|contender| contender.name == name)
 }
 
 /// Runs one job in this process.
@@ -39,9 +97,20 @@ pub fn run(job: Job) -> Result<Measured, Error> {
     match job.peer.as_str() {
         RAW => raw::run(&job),
         CORE => core::run(&job),
-        OURS => block_on(job.runtime, async move { packetboat::run(&job).await }),
-        "rumqttc" => block_on(job.runtime, async move { rumqttc::run(&job).await }),
-        "rumqttc-v4-next" => block_on(job.runtime, async move { rumqttc_next::run(&job).await }),
+        OURS if job.workload.is_ours_alone() => block_on(job.runtime, crowds::run(job)),
+        OURS => block_on(job.runtime, workloads::run::<packetboat::Packetboat>(job)),
+        #[cfg(feature = "peers")]
+        "rumqttc" => block_on(job.runtime, workloads::run::<polled::Polled<rumqttc::Loop>>(job)),
+        #[cfg(feature = "peers")]
+        "rumqttc-v4-next" => block_on(job.runtime, workloads::run::<polled::Polled<rumqttc_v4::Loop>>(job)),
+        #[cfg(feature = "peers")]
+        "rumqttc-v5-next" => block_on(job.runtime, workloads::run::<polled::Polled<rumqttc_v5::Loop>>(job)),
+        #[cfg(feature = "peers")]
+        "mqtt5" => block_on(job.runtime, workloads::run::<mqtt5::ByTask>(job)),
+        #[cfg(feature = "peers")]
+        "mqtt-endpoint-tokio" => block_on(job.runtime, workloads::run::<endpoint::ByPacket>(job)),
+        #[cfg(feature = "peers")]
+        "ntex-mqtt" => ntex::block_on(workloads::run::<ntex::Ntex>(job)),
         other => Err(format!("no such peer: {other}").into()),
     }
 }

@@ -2,33 +2,41 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::Duration;
 
-use packetboat::{Attempt, Client, Dialing, Io, Options, QoS, Receipt, Transport};
+use bytes::Bytes;
+use packetboat::{Attempt, Body, Client, Dialing, Io, Options, QoS, Receipt, Subscriber, Transport};
 
+use super::Peer;
 use crate::frames::{FILTER, TOPIC};
 use crate::job::{Error, Job, Workload};
-use crate::measure::{Measured, Meter};
 use crate::memory::Pipe;
 
-pub async fn run(job: &Job) -> Result<Measured, Error> {
-    match job.workload {
-        Workload::Publish(qos) => publish(job, quality(qos)).await,
-        Workload::Receive(qos) => receive(job, quality(qos)).await,
-        Workload::RoundTrip(0) => echo(job).await,
-        Workload::RoundTrip(qos) => acknowledged(job, quality(qos)).await,
-        Workload::Idle => idle(job).await,
-    }
+/// From here on payloads are handed over, not lent: who has large ones has them in a buffer of their own.
+const OWNED: usize = 16 * 1024;
+
+pub(super) struct Packetboat {
+    client: Client,
+    messages: Option<Subscriber>,
+    payload: Bytes,
+    window: usize,
 }
 
-fn quality(qos: u8) -> QoS {
+pub(super) fn quality(qos: u8) -> QoS {
     [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(qos)]
 }
 
-async fn connect(job: &Job, client_id: String) -> Result<Client, Error> {
+pub(super) async fn connect(job: &Job, client_id: String) -> Result<Client, Error> {
     let options = Options::new(&format!("mqtt://127.0.0.1:{}", job.port.max(1))).client_id(client_id);
     let options = if job.window > 1 { options.window(job.window) } else { options };
     let options = if job.port == 0 { options.transport(InMemory(Some(Pipe::new()).into())) } else { options };
+    let options = match job.workload {
+        // The queue has to have room for what is to wait in it.
+        Workload::Queue(_) => options.queue(job.size as usize + 1000, 1 << 30),
+        // Often enough to see it work.
+        Workload::Floods => options.keep_alive(Duration::from_secs(1)),
+        _ => options,
+    };
     Ok(Client::connect(options).await?)
 }
 
@@ -45,79 +53,64 @@ impl Transport for InMemory {
     }
 }
 
-async fn publish(job: &Job, qos: QoS) -> Result<Measured, Error> {
-    let client = connect(job, job.client_id()).await?;
-    let payload = job.payload();
-    let meter = Meter::start();
-    if qos == QoS::AtMostOnce {
-        for _ in 0..job.count {
-            client.publish(TOPIC, payload.as_slice()).qos(qos).await?;
+/// Publishes with so many receipts open, each of them looked at.
+pub(super) async fn pipeline<'a>(
+    client: &'a Client,
+    body: impl Fn() -> Body<'a>,
+    qos: QoS,
+    count: u64,
+    open: usize,
+) -> Result<(), Error> {
+    let mut receipts: VecDeque<Receipt> = VecDeque::new();
+    for _ in 0..count {
+        if receipts.len() >= open
+            && let Some(oldest) = receipts.pop_front()
+        {
+            oldest.await?;
         }
-        client.flush().await?;
-    } else {
-        // As many unanswered as the window has, each answer looked at.
-        let mut receipts: VecDeque<Receipt> = VecDeque::new();
-        for _ in 0..job.count {
-            if receipts.len() >= job.window.into()
-                && let Some(oldest) = receipts.pop_front()
-            {
-                oldest.await?;
+        receipts.push_back(client.publish(TOPIC, body()).qos(qos).enqueue().await?);
+    }
+    for receipt in receipts {
+        receipt.await?;
+    }
+    Ok(())
+}
+
+impl Packetboat {
+    fn body(&self) -> Body<'_> {
+        if self.payload.len() < OWNED { self.payload.as_ref().into() } else { self.payload.clone().into() }
+    }
+}
+
+impl Peer for Packetboat {
+    async fn connect(job: &Job, client_id: String) -> Result<Self, Error> {
+        let client = connect(job, client_id).await?;
+        Ok(Self { client, messages: None, payload: job.payload().into(), window: job.window.into() })
+    }
+
+    async fn subscribe(&mut self, qos: u8) -> Result<(), Error> {
+        self.messages = Some(self.client.subscription(FILTER).qos(quality(qos)).await?);
+        Ok(())
+    }
+
+    async fn publish(&mut self, qos: u8, count: u64) -> Result<(), Error> {
+        let qos = quality(qos);
+        if qos == QoS::AtMostOnce || count == 1 {
+            for _ in 0..count {
+                self.client.publish(TOPIC, self.body()).qos(qos).await?;
             }
-            receipts.push_back(client.publish(TOPIC, payload.as_slice()).qos(qos).enqueue().await?);
+            return Ok(());
         }
-        for receipt in receipts {
-            receipt.await?;
+        // As many unanswered as the window has.
+        pipeline(&self.client, || self.body(), qos, count, self.window).await
+    }
+
+    async fn receive(&mut self, count: u64) -> Result<(), Error> {
+        let messages = self.messages.as_mut().ok_or("not subscribed")?;
+        for _ in 0..count {
+            let message = messages.next().await.ok_or("the stream ended")?;
+            std::hint::black_box((message.topic(), message.payload()));
         }
+        Ok(())
     }
-    meter.published_later(job).await
-}
-
-async fn receive(job: &Job, qos: QoS) -> Result<Measured, Error> {
-    let client = connect(job, job.client_id()).await?;
-    let meter = Meter::start();
-    let mut messages = client.subscription(FILTER).qos(qos).await?;
-    let mut received = 0;
-    while received < job.count {
-        let message = messages.next().await.ok_or("the stream ended")?;
-        std::hint::black_box((message.topic(), message.payload()));
-        received += 1;
-    }
-    Ok(meter.finish(received))
-}
-
-async fn echo(job: &Job) -> Result<Measured, Error> {
-    let client = connect(job, job.client_id()).await?;
-    let mut messages = client.subscription(FILTER).qos(QoS::AtMostOnce).await?;
-    let payload = job.payload();
-    let mut meter = Meter::start();
-    for _ in 0..job.count {
-        let before = Instant::now();
-        client.publish(TOPIC, payload.as_slice()).qos(QoS::AtMostOnce).await?;
-        messages.next().await.ok_or("the stream ended")?;
-        meter.lap(before);
-    }
-    Ok(meter.finish(job.count))
-}
-
-async fn acknowledged(job: &Job, qos: QoS) -> Result<Measured, Error> {
-    let client = connect(job, job.client_id()).await?;
-    let payload = job.payload();
-    let mut meter = Meter::start();
-    for _ in 0..job.count {
-        let before = Instant::now();
-        client.publish(TOPIC, payload.as_slice()).qos(qos).await?;
-        meter.lap(before);
-    }
-    Ok(meter.finish(job.count))
-}
-
-async fn idle(job: &Job) -> Result<Measured, Error> {
-    let meter = Meter::start();
-    let mut clients = Vec::with_capacity(job.count as usize);
-    for index in 0..job.count as u32 {
-        clients.push(connect(job, job.client_id_of(index)).await?);
-    }
-    let measured = meter.finish(job.count);
-    drop(clients);
-    Ok(measured)
 }
