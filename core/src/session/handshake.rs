@@ -54,6 +54,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }));
     }
 
+    /// The next connection goes to a broker that knows nothing of this session, whatever it has kept for this client of
+    /// earlier days: it is asked to forget that [MQTT-3.2.2-4]. Holds until a connection is accepted.
+    ///
+    /// A session of 3.1.1 that is to be kept begins with the connection after that one.
+    pub fn forget_broker(&mut self) {
+        self.elsewhere = true;
+    }
+
     /// Say goodbye for good: nothing is accepted any more. The output ends with DISCONNECT, and the connection wants
     /// to be closed. Messages not finished stay, for a store or for nobody.
     pub fn disconnect(&mut self, reason: Reason) {
@@ -97,6 +105,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
         self.link.phase = Phase::Online;
         self.established = self.link.keeps_session;
+        self.elsewhere = false;
         self.link.limits = Limits::from_connack(connack, version.has_properties());
         let limits = self.link.limits;
         self.link.keep_alive.start(now, limits.server_keep_alive.unwrap_or(self.link.requested_keep_alive));
@@ -126,13 +135,17 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     fn keeping(&self, connect: &ConnectOptions) -> Keeping {
         let has_expiry = connect.version.has_properties();
         match connect.session {
+            // Before 5.0 a clean start is a clean session.
+            SessionMode::Persistent { .. } if self.elsewhere && !has_expiry => {
+                Keeping { clean_start: true, expiry: 0, ends_at_disconnect: false }
+            }
             SessionMode::Persistent { expiry } => Keeping {
-                clean_start: false,
+                clean_start: self.elsewhere,
                 expiry: u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX),
                 ends_at_disconnect: false,
             },
             SessionMode::UntilDisconnect if has_expiry => Keeping {
-                clean_start: !self.established,
+                clean_start: self.elsewhere || !self.established,
                 expiry: UNTIL_DISCONNECT_EXPIRY,
                 ends_at_disconnect: true,
             },

@@ -196,9 +196,9 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
 
     /// Would a new message be the next to send, and has the window room for it?
     #[inline]
-    pub(super) fn is_clear(&self, window: Window, qos: QoS) -> bool {
+    pub(super) fn is_clear(&self, window: Window) -> bool {
         let nothing_waits = self.unsent.is_none() && self.queue.len() + self.queue0.len() == 0;
-        nothing_waits && !self.are_ids_scarce() && self.occupied.has_room(window, qos)
+        nothing_waits && !self.are_ids_scarce() && self.occupied.has_room(window)
     }
 
     /// Accept a message whose PUBLISH goes into the output at once, at stream position `start`: what accepting,
@@ -232,7 +232,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         if resends || self.are_ids_scarce() {
             return None;
         }
-        self.occupied.has_room(window, self.records.at(first).qos).then_some(first)
+        self.occupied.has_room(window).then_some(first)
     }
 
     pub(super) fn admit(&mut self, slot: u32, id: u16) -> &mut Record<P> {
@@ -253,7 +253,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     pub(super) fn sendable(&self, window: Window, committed: u64) -> Option<u32> {
         let slot = self.unsent?;
         let record = self.records.at(slot);
-        let fits = record.occupies || self.occupied.has_room(window, record.qos);
+        let fits = record.occupies || self.occupied.has_room(window);
         (fits && record.stored <= committed).then_some(slot)
     }
 

@@ -113,6 +113,8 @@ pub struct Session<P> {
     events: VecDeque<Event>,
     /// The broker may hold state for us: it accepted a connection that was not to end with its state.
     established: bool,
+    /// The next connection goes to another broker.
+    elsewhere: bool,
     ended: bool,
     link: Link<P>,
 }
@@ -129,6 +131,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             journal: Journal::new(config.durable),
             events: VecDeque::new(),
             established: false,
+            elsewhere: false,
             ended: false,
             link: Link::new(version),
             config,
@@ -276,11 +279,6 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let durable = self.config.durable;
         self.config = config;
         self.config.durable = durable;
-    }
-
-    /// The next broker is none that could know this session: on it a session that ends at disconnect begins anew.
-    pub fn forget_broker(&mut self) {
-        self.established = false;
     }
 
     /// Probe the link now.

@@ -12,7 +12,7 @@ use super::store::Entry;
 use super::window::Window;
 use super::{Phase, Session};
 use crate::time::Instant;
-use crate::wire::{Packet, Properties, Publish, QoS, Reason, encoded_len};
+use crate::wire::{Packet, Properties, Publish, QoS, encoded_len};
 
 /// Shared payloads above this size are kept; smaller ones are copied next to their topic.
 const KEEP_SHARED: usize = 1024;
@@ -114,19 +114,24 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
     }
 
-    /// The broker lost the session: everything is new to it [engine rule 17].
+    /// The broker lost the session: everything is new to it [engine rule 17]. It may have lost, with the session, what it
+    /// had received and not been told to release: a receiver is free to pass a message on only at PUBREL (4.3.3).
     pub(super) fn restart_outbound(&mut self) {
         while let Some(slot) = self.outbound.last_in_flight() {
             let record = self.outbound.records.at_mut(slot);
-            let unresolved = record.transmitted && record.qos == QoS::ExactlyOnce;
-            if record.state == State::AwaitPubcomp {
-                let possible_duplicate = record.possible_duplicate;
-                self.finish_record(slot, Outcome::delivered(possible_duplicate));
-            } else if unresolved && !self.config.resend_unresolved {
+            let received = record.state == State::AwaitPubcomp;
+            let unresolved = received || record.transmitted && record.qos == QoS::ExactlyOnce;
+            if received {
+                // For the store its PUBREC is void.
+                let Record { sequence, id, .. } = *record;
+                self.journal.note(Entry::Identifier { slot, sequence, id });
+            }
+            record.attempted |= received || core::mem::take(&mut record.transmitted);
+            if unresolved && !self.config.resend_unresolved {
                 self.finish_record(slot, Outcome::Unresolved);
             } else {
                 record.possible_duplicate |= unresolved;
-                record.attempted |= core::mem::take(&mut record.transmitted);
+                record.transmitted = false;
                 self.outbound.requeue(slot);
             }
         }
@@ -174,7 +179,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             && !self.journal.is_durable()
             && self.link.due.is_empty()
             && self.subscriptions.waiting.is_empty()
-            && self.outbound.is_clear(self.window(), qos);
+            && self.outbound.is_clear(self.window());
         if is_clear { self.outbound.source.next(&self.outbound.ids) } else { None }
     }
 
@@ -272,13 +277,6 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             encoded_len(self.link.version, &Packet::Publish(record.publish(id)))
         });
         check.map_err(Outcome::NotAllowed)
-    }
-}
-
-impl Outcome {
-    /// Acknowledged without anything further said.
-    pub(super) const fn delivered(possible_duplicate: bool) -> Self {
-        Self::Acknowledged { reason: Reason::SUCCESS, properties: None, possible_duplicate }
     }
 }
 

@@ -12,9 +12,11 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// QoS 1 waits for QoS 2, too: a broker that is full of QoS 2 has no room for either (mosquitto drops both, and
+    /// before 5.0 confirms them).
     #[inline]
-    pub(super) fn has_room(self, limit: Self, qos: QoS) -> bool {
-        self.all < limit.all && (qos != QoS::ExactlyOnce || self.exactly_once < limit.exactly_once)
+    pub(super) fn has_room(self, limit: Self) -> bool {
+        self.all < limit.all && self.exactly_once < limit.exactly_once
     }
 
     #[inline]

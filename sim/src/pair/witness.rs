@@ -164,14 +164,19 @@ impl Witness {
         let stored = |id: u16| {
             committed.iter().any(|kept| matches!(kept, Kept::Identifier { id: other, .. } if *other == id))
         };
+        // The last word on the message that has the identifier: a later identifier says that its PUBREC is void.
         let received = |id: u16| {
             let sequence = committed.iter().rev().find_map(|kept| match kept {
                 Kept::Identifier { sequence, id: other } if *other == id => Some(*sequence),
                 _ => None,
             });
-            committed
-                .iter()
-                .any(|kept| matches!(kept, Kept::Received { sequence: other } if Some(*other) == sequence))
+            let last = committed.iter().rev().find(|kept| match kept {
+                Kept::Received { sequence: other } | Kept::Identifier { sequence: other, .. } => {
+                    Some(*other) == sequence
+                }
+                _ => false,
+            });
+            matches!(last, Some(Kept::Received { .. }))
         };
         let identifiers = committed.iter().filter_map(|kept| match kept {
             Kept::Identifier { id, .. } => Some(*id),
@@ -235,10 +240,10 @@ impl Witness {
             Some(exchange) => self.publish_again(id, digest, exchange, publish),
             None => self.publish_first(id, digest, publish),
         }
-        self.check_window();
+        self.check_window(publish.qos);
     }
 
-    fn check_window(&mut self) {
+    fn check_window(&mut self, qos: QoS) {
         let under_way: Vec<QoS> = self
             .exchanges
             .values()
@@ -253,6 +258,9 @@ impl Witness {
         if twice > self.unannounced_window && !self.version.has_properties() {
             let most = self.unannounced_window;
             self.complain(format!("{twice} messages of QoS 2 under way, allowed are {most}"));
+        }
+        if twice >= self.unannounced_window && qos == QoS::AtLeastOnce && !self.version.has_properties() {
+            self.complain(format!("QoS 1 sent to a broker that may be full of {twice} messages of QoS 2"));
         }
     }
 

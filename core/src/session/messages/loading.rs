@@ -37,7 +37,8 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             self.records.at_mut(slot).id = id;
         }
         let record = self.records.at_mut(slot);
-        // It may have been transmitted before the crash: nobody knows.
+        // It may have been transmitted before the crash: nobody knows. A PUBREC before this is of a lost session.
+        record.state = State::ToSend;
         record.transmitted = true;
         record.occupies = false;
         (self.unsent, self.occupied) = (None, Window::default());

@@ -280,3 +280,34 @@ fn a_session_on_hold_finishes_what_is_on_the_way_and_sends_nothing_new() {
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told[0] == "PUBLISH later" && !told[1].contains("dup") && !told[2].contains("dup"), "{told:?}");
 }
+
+/// With a list of servers that do not share sessions: what another one kept of earlier days answers none of our packets.
+#[test]
+fn at_another_broker_a_session_begins_anew_and_nothing_is_taken_for_delivered() {
+    for session in [SessionMode::Persistent { expiry: seconds(60) }, SessionMode::UntilDisconnect] {
+        for version in BOTH {
+            let mut story = Story::new(version);
+            story.connect.session = session;
+            story.open(false, &PropertiesBuf::default());
+            story.publish(QoS::ExactlyOnce, "sent", 1);
+            story.publish(QoS::ExactlyOnce, "received", 2);
+            story.told();
+            story.acks(AckKind::Pubrec, 2);
+            story.cut_after(usize::MAX);
+            story.session.forget_broker();
+            story.session.handle_open(&story.connect);
+            let connect = story.told();
+            assert!(connect[0].contains("clean"), "{connect:?}");
+            let properties = Properties::EMPTY;
+            let yes = Connack { session_present: false, reason: Reason::SUCCESS, properties };
+            story.says(&Packet::Connack(yes));
+            assert_eq!(story.told(), ["PUBLISH 3 sent", "PUBLISH 4 received"]);
+            story.cut_after(usize::MAX);
+            let keeps = version == Version::V5;
+            story.open(keeps, &PropertiesBuf::default());
+            let again = story.told();
+            let expected = if keeps { "PUBLISH 3 dup sent" } else { "PUBLISH 5 sent" };
+            assert_eq!(again[0], expected, "the same broker: the session goes on");
+        }
+    }
+}

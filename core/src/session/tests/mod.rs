@@ -229,7 +229,11 @@ fn describe(packet: &Packet<'_>) -> String {
 }
 
 fn delivered() -> Outcome {
-    Outcome::delivered(false)
+    delivered_perhaps_twice(false)
+}
+
+fn delivered_perhaps_twice(possible_duplicate: bool) -> Outcome {
+    Outcome::Acknowledged { reason: Reason::SUCCESS, properties: None, possible_duplicate }
 }
 
 fn limits(fill: impl FnOnce(&mut PropertiesBuf)) -> PropertiesBuf {
