@@ -89,6 +89,7 @@ pub struct Options {
     pub(crate) jitter: Jitter,
     pub(crate) stable_after: Duration,
     pub(crate) retry_limit: Option<u32>,
+    pub(crate) shared_sessions: bool,
     /// Shared by all clients with these options.
     pub(crate) road: Arc<Road>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
@@ -158,6 +159,7 @@ impl Options {
             jitter: Jitter::Full,
             stable_after: Duration::from_secs(30),
             retry_limit: None,
+            shared_sessions: false,
             road: Arc::default(),
             transport: None,
             taps: Taps::default(),
@@ -169,6 +171,14 @@ impl Options {
     #[must_use]
     pub fn or_server(mut self, url: &str) -> Self {
         self.more_servers.push(url.parse::<Url>().map(|url| url.server));
+        self
+    }
+
+    /// The servers share their sessions (true). Otherwise the session begins anew at each change of server: what was
+    /// accepted is sent there, what was kept there for this client is forgotten. Default: false.
+    #[must_use]
+    pub fn shared_sessions(mut self, shared: bool) -> Self {
+        self.shared_sessions = shared;
         self
     }
 

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask check | test | spec | bench | fuzz`.
+//! The project's own tasks: `cargo xtask check | test | spec | soak | bench | fuzz`.
 //!
 //! A command is a list of steps ([`step::Step`]); every step runs, and a summary says what became of each.
 
@@ -27,6 +27,7 @@ Usage: cargo xtask <command>
                           cargo install, fuzzing, a short benchmark
   spec                    the statements of both specifications and their tests: print how many have one, write
                           CONFORMANCE.md
+  soak [minutes] [seed]   ten clients and two real brokers under random faults, for half an hour unless told
   bench [arguments]       run the benchmark, arguments are handed on (try --help)
   fuzz <target> [seconds] run one fuzz target, 60 seconds unless told (needs a nightly toolchain)
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ["test", "--full"] => test::full_steps(),
         ["spec"] => spec::steps(),
         ["bench", rest @ ..] => extra::bench_steps(rest),
+        ["soak", rest @ ..] => test::soak_steps(rest),
         ["fuzz", target] => extra::fuzz_steps(target, "60"),
         ["fuzz", target, seconds] => extra::fuzz_steps(target, seconds),
         ["help" | "--help" | "-h"] => {

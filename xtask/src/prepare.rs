@@ -7,7 +7,11 @@ use crate::step::{Outcome, Step};
 pub(crate) const BARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "wasm32-unknown-unknown"];
 
 pub(crate) fn steps() -> Vec<Step> {
-    vec![Step::new("rustfmt and clippy", components), Step::new("mosquitto", mosquitto)]
+    vec![Step::new("rustfmt and clippy", components), broker()]
+}
+
+pub(crate) fn broker() -> Step {
+    Step::new("mosquitto", mosquitto)
 }
 
 fn components(context: &mut Context) -> Outcome {

@@ -26,6 +26,7 @@ pub(crate) fn steps() -> Vec<Step> {
     steps.extend(
         BARE_TARGETS.map(|target| Step::new(format!("core for {target}"), |context| bare(context, target))),
     );
+    steps.push(Step::new("soak", |context| soak(context, &["1.5"])));
     steps.push(Step::new("demo", demo));
     steps.push(Step::new("licences", licences));
     steps
@@ -44,6 +45,23 @@ pub(crate) fn full_steps() -> Vec<Step> {
     steps.push(Step::new("fuzz smoke", extra::fuzz_smoke));
     steps.push(Step::new("bench smoke", |context| extra::bench(context, &["--quick"])));
     steps
+}
+
+/// By hand, for as long as one likes.
+pub(crate) fn soak_steps(arguments: &[&str]) -> Vec<Step> {
+    let mut arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    if arguments.is_empty() {
+        arguments.push("30".into());
+    }
+    let run =
+        move |context: &mut Context| soak(context, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    vec![prepare::broker(), Step::new("soak", run)]
+}
+
+/// Real clients, real brokers and real faults. Time is all it needs.
+fn soak(context: &Context, arguments: &[&str]) -> Outcome {
+    let run = ["run", "--quiet", "--package", "packetboat-soak", "--"];
+    process::cargo(context, &[&run, arguments].concat()).into()
 }
 
 fn tests(context: &Context, packages: &[&str]) -> Outcome {

@@ -90,6 +90,11 @@ impl Inner {
         }
     }
 
+    /// The connection about to open is not with the server that has the session.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !self.shared_sessions && self.home.as_ref().is_some_and(|home| *home != self.server)
+    }
+
     /// Nothing is accepted any more.
     pub(crate) fn is_over(&self) -> bool {
         self.ending.is_some() || self.closed

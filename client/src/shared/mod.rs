@@ -87,6 +87,9 @@ pub(crate) struct Inner {
     pub(crate) connected: Option<Connected>,
     /// The server of the attempt or connection, and the client identifier in use.
     pub(crate) server: Server,
+    /// The server that accepted the last connection: it has the session. With `shared_sessions`: nobody's business.
+    pub(crate) home: Option<Server>,
+    pub(crate) shared_sessions: bool,
     pub(crate) client_id: Arc<str>,
     /// How the last connection ended, for the task to take.
     pub(crate) ended: Option<(Cause, usize)>,
@@ -216,6 +219,8 @@ impl Shared {
             listeners: Listeners::default(),
             connected: None,
             server: settings.servers[0].clone(),
+            home: None,
+            shared_sessions: settings.options.shared_sessions,
             client_id: settings.connect.client_id.as_str().into(),
             ended: None,
             ending: None,

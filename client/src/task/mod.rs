@@ -114,6 +114,9 @@ impl Task {
         match opening.as_mut().poll(cx) {
             Poll::Ready(Ok(Opened { io, mut connect })) => {
                 let mut inner = self.shared.lock();
+                if inner.is_elsewhere() {
+                    inner.session.forget_broker();
+                }
                 inner.session.handle_open(&connect);
                 inner.task.wakes_for = WakesFor::Nothing;
                 drop(inner);

@@ -170,6 +170,7 @@ impl Inner {
             connected.client_id = self.client_id.clone();
         }
         connected.server.clone_from(&self.server);
+        self.home = Some(self.server.clone());
         self.client_id = connected.client_id.clone();
         let connected = connected.clone();
         self.deferred.state = Some(events::State::Connected(connected.clone()));

@@ -19,6 +19,7 @@ const ALLOWED: &[Row] = &[
         normal: &["packetboat", "packetboat-sim", "packetboat-core"],
         development: &[],
     },
+    Row { package: "packetboat-soak", normal: &["packetboat", "packetboat-core"], development: &[] },
     Row { package: "xtask", normal: &[], development: &[] },
 ];
 
