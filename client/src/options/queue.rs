@@ -1,0 +1,53 @@
+//! What becomes of messages on their way out.
+
+use packetboat_core::wire::QoS;
+
+use super::{Options, QueuePolicy};
+
+impl Options {
+    /// Messages above this QoS are sent at this QoS. Default: 2.
+    #[must_use]
+    pub fn maximum_qos(mut self, qos: QoS) -> Self {
+        self.maximum_qos = qos;
+        self
+    }
+
+    /// Bounds of what is accepted and waits for connection, window or socket. Default: 1,000 messages, 16 MiB. One
+    /// message larger than the bound in bytes is taken when nothing else waits.
+    #[must_use]
+    pub fn queue(mut self, messages: usize, bytes: usize) -> Self {
+        (self.queue_messages, self.queue_bytes) = (messages.max(1), bytes);
+        self
+    }
+
+    /// What a publish does when the queue is full. Default: [`QueuePolicy::Wait`].
+    #[must_use]
+    pub fn queue_policy(mut self, policy: QueuePolicy) -> Self {
+        self.queue_policy = policy;
+        self
+    }
+
+    /// Keep QoS 0 messages while offline (true), or drop them at once. Default: true.
+    #[must_use]
+    pub fn queue_qos0_offline(mut self, keep: bool) -> Self {
+        self.queue_qos0_offline = keep;
+        self
+    }
+
+    /// When the broker lost the session, exactly-once messages without a confirmation are sent again and flagged
+    /// [`possible_duplicate`](crate::Published::possible_duplicate) (true), or end as
+    /// [`PublishError::Uncertain`](crate::PublishError::Uncertain) (false). Default: true.
+    #[must_use]
+    pub fn resend_unresolved(mut self, resend: bool) -> Self {
+        self.resend_unresolved = resend;
+        self
+    }
+
+    /// The servers share their sessions (true). Otherwise the session begins anew at each change of server: what was
+    /// accepted is sent there, what was kept there for this client is forgotten. Default: false.
+    #[must_use]
+    pub fn shared_sessions(mut self, shared: bool) -> Self {
+        self.shared_sessions = shared;
+        self
+    }
+}
