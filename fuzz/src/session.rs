@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use packetboat_core::session::{
-    Accepted, AckToken, Arrival, Config, ConnectOptions, Event, Outgoing, Output, Payload, Phase, Received,
-    Receiver, Release, Session, SessionMode, Tag, Ticket, Verdict,
+    Accepted, AckToken, Arrival, Config, ConnectOptions, Event, Limits, Outgoing, Output, Payload, Phase,
+    Received, Receiver, Release, Session, SessionMode, Tag, Ticket, Verdict,
 };
 use packetboat_core::time::Instant;
 use packetboat_core::topic::{TopicFilter, TopicName};
@@ -147,21 +147,11 @@ impl World {
             properties.topic_alias_maximum(u16::from(limit >> 2 & 3));
             let _ = properties.maximum_packet_size(20 + u32::from(limit));
         }
-        let was = self.session.phase();
         let session_present = flags & 1 != 0;
         let reason = if flags & 0xf0 == 0xf0 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS };
         let session_present = session_present && reason == Reason::SUCCESS;
         let properties = properties.as_properties();
         self.says(&Packet::Connack(Connack { session_present, reason, properties }));
-        if was == Phase::Connecting && self.session.phase() == Phase::Online {
-            let limits = *self.session.limits();
-            self.judge.connected(
-                usize::from(limits.receive_maximum),
-                limits.topic_alias_maximum,
-                limits.maximum_packet_size as usize,
-                limits.maximum_qos,
-            );
-        }
     }
 
     fn publish(&mut self, what: u8) {
@@ -252,7 +242,11 @@ impl World {
                     {
                         self.judge.heard(ack);
                     }
+                    let was = self.session.phase();
                     self.session.handle_packet(&packet, self.now);
+                    if was == Phase::Connecting && self.session.phase() == Phase::Online {
+                        self.judge.connected(self.session.limits());
+                    }
                     rest = &rest[size..];
                 }
                 Ok(Received::Publish { publish, size, .. }) => {
@@ -410,10 +404,12 @@ impl Judge {
         *self = Self::default();
     }
 
-    fn connected(&mut self, receive_maximum: usize, alias_maximum: u16, largest: usize, qos: QoS) {
+    fn connected(&mut self, limits: &Limits) {
         self.online = true;
-        (self.receive_maximum, self.alias_maximum) = (receive_maximum, alias_maximum);
-        (self.largest, self.maximum_qos) = (largest, Some(qos));
+        self.receive_maximum = usize::from(limits.receive_maximum);
+        self.alias_maximum = limits.topic_alias_maximum;
+        self.largest = limits.maximum_packet_size as usize;
+        self.maximum_qos = Some(limits.maximum_qos);
     }
 
     fn heard(&mut self, ack: &Ack<'_>) {

@@ -1,10 +1,11 @@
-//! The project's own tasks: `cargo xtask check | test | spec | soak | bench | fuzz`.
+//! The project's own tasks: `cargo xtask check | test | spec | soak | bench | fuzz | mutants`.
 //!
 //! A command is a list of steps ([`step::Step`]); every step runs, and a summary says what became of each.
 
 mod check;
 mod context;
 mod extra;
+mod mutants;
 mod prepare;
 mod process;
 mod skips;
@@ -30,6 +31,8 @@ Usage: cargo xtask <command>
   soak [minutes] [seed]   ten clients and two real brokers under random faults, for half an hour unless told
   bench [arguments]       run the benchmark, arguments are handed on (try --help)
   fuzz <target> [seconds] run one fuzz target, 60 seconds unless told (needs a nightly toolchain)
+  mutants --shard <k/n>   break the session and the wire in small ways, the k-th of n parts of all ways, and note in
+                          core/mutants.txt which of them the tests let live
 
 With CI=true a skipped step is a failure, unless ci/allowed-skips.txt allows it.
 ";
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         ["spec"] => spec::steps(),
         ["bench", rest @ ..] => extra::bench_steps(rest),
         ["soak", rest @ ..] => test::soak_steps(rest),
+        ["mutants", "--shard", shard] => mutants::steps(shard),
         ["fuzz", target] => extra::fuzz_steps(target, "60"),
         ["fuzz", target, seconds] => extra::fuzz_steps(target, seconds),
         ["help" | "--help" | "-h"] => {
