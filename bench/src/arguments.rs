@@ -21,6 +21,7 @@ sink in another, interleaved and repeated. Medians, spread, and ratios to raw an
   --rounds N          repetitions (3)
   --millis N          length of each measurement (300)
   --json FILE         write every figure there
+  --markdown          count how costs grow as well, write all tables into BENCHMARKS.md and the plots into bench/plots
 
 With `counts`: instructions, allocations, writes and reads for each message, counted exactly by valgrind's callgrind,
 in one thread. Packetboat talks to a server in its own process, so that its counts are the same every time.
@@ -38,6 +39,8 @@ pub struct Arguments {
     /// Clients in one process: those that idle, and those of a fleet.
     pub crowds: [u32; 2],
     pub json: Option<String>,
+    /// Tables into BENCHMARKS.md, plots into bench/plots.
+    pub markdown: bool,
     /// How many functions are listed with counts.
     pub functions: usize,
 }
@@ -60,6 +63,7 @@ impl Default for Arguments {
             millis: 300,
             crowds: [5000, 10_000],
             json: None,
+            markdown: false,
             functions: 0,
         }
     }
@@ -92,6 +96,7 @@ impl Arguments {
                 "--rounds" => parsed.rounds = value()?.parse()?,
                 "--millis" => parsed.millis = value()?.parse()?,
                 "--functions" => parsed.functions = value()?.parse()?,
+                "--markdown" => parsed.markdown = true,
                 "--json" => parsed.json = Some(value()?.into()),
                 other => return Err(format!("unknown: {other}\n\n{}", help()).into()),
             }

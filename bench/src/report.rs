@@ -86,19 +86,19 @@ fn run(run: &Result<Measured, String>) -> Value {
 }
 
 /// Medians over the rounds.
-struct Summary {
+pub struct Summary {
     /// What is compared: messages per second, nanoseconds, or bytes.
-    value: f64,
-    lowest: f64,
-    highest: f64,
+    pub value: f64,
+    pub lowest: f64,
+    pub highest: f64,
     cpu_nanos: f64,
     read_size: f64,
-    latency: [f64; 3],
-    more: Vec<(String, f64)>,
+    pub latency: [f64; 3],
+    pub more: Vec<(String, f64)>,
 }
 
 impl Summary {
-    fn of(workload: Workload, runs: &[Result<Measured, String>]) -> Option<Self> {
+    pub fn of(workload: Workload, runs: &[Result<Measured, String>]) -> Option<Self> {
         let of = |value: &dyn Fn(&Measured) -> f64| {
             let mut values: Vec<f64> = runs.iter().flatten().map(value).collect();
             values.sort_by(f64::total_cmp);
@@ -214,7 +214,7 @@ fn name((peer, runtime): &Contender) -> String {
 }
 
 /// `1.23 M`, `45.6 k`.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     match value {
         _ if value >= 1e7 => format!("{:.1} M", value / 1e6),
         _ if value >= 1e6 => format!("{:.2} M", value / 1e6),

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
+use crate::growth;
 use crate::job::{Error, Job, Runtime, Workload};
+use crate::markdown;
 use crate::measure::Measured;
 use crate::peers::{self, OURS, RAW};
 use crate::report;
@@ -56,6 +58,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     report::print(&results);
     if let Some(file) = &arguments.json {
         std::fs::write(file, report::json(&results)?)?;
+    }
+    if arguments.markdown {
+        let curves = growth::curves().unwrap_or_else(|error| {
+            eprintln!("no growth curves, for want of counts: {error}");
+            Vec::new()
+        });
+        markdown::write(&results, &curves, arguments.rounds)?;
     }
     let ours = results.values().flatten().filter(|((peer, _), _)| [RAW, OURS].contains(peer));
     if ours.flat_map(|(_, runs)| runs).any(Result::is_err) {

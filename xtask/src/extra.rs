@@ -41,6 +41,18 @@ pub(crate) fn bench(context: &Context, arguments: &[&str]) -> Outcome {
     process::cargo(context, &[&run, arguments].concat()).into()
 }
 
+const BUDGETS: &str = "ci/instruction-budgets.txt";
+
+/// What a message costs, against committed budgets. Built without peers, since only Packetboat is counted.
+pub(crate) fn budgets(context: &mut Context) -> Outcome {
+    if let Err(why) = prepare::valgrind(context) {
+        return Outcome::Skipped(format!("no valgrind, so nobody counts what a message costs: {why}"));
+    }
+    let manifest = ["--manifest-path", "bench/Cargo.toml", "--no-default-features"];
+    let run = [&["run", "--release", "--quiet"], &manifest[..], &["--", "guard", BUDGETS]].concat();
+    process::cargo(context, &run).into()
+}
+
 pub(crate) fn fuzz_steps(target: &str, seconds: &str) -> Vec<Step> {
     let (target, seconds) = (target.to_owned(), seconds.to_owned());
     vec![Step::new(format!("fuzz {target}"), move |context| match prepare_fuzzing(context) {

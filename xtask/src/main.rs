@@ -24,7 +24,7 @@ Usage: cargo xtask <command>
   check                   formatting, clippy, rustdoc, arrows between crates, version fence, house rules,
                           statements of the specifications
   test [--full]           install what is missing, check, all tests, bare-metal and wasm builds, the demo,
-                          licences; --full adds more random worlds, known vulnerabilities, minimum Rust,
+                          licences, what a message costs in instructions; --full adds more random worlds, known vulnerabilities, minimum Rust,
                           cargo install, fuzzing, a short benchmark
   spec                    the statements of both specifications and their tests: print how many have one, write
                           CONFORMANCE.md

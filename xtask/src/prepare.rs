@@ -38,6 +38,20 @@ fn mosquitto(context: &mut Context) -> Outcome {
     Outcome::Done(String::new())
 }
 
+/// Counts instructions, for the guard of budgets and `cargo xtask bench counts`.
+pub(crate) fn valgrind(context: &Context) -> Result<(), String> {
+    let is_there = |context: &Context| process::succeeds(context, "valgrind", &["--version"]);
+    if is_there(context) {
+        return Ok(());
+    }
+    // The library's symbols are apart, and valgrind does not start without those of the loader.
+    let result = debian_packages(context, &["valgrind", "libc6-dbg"]);
+    if is_there(context) {
+        return Ok(());
+    }
+    Err(result.err().unwrap_or_else(|| "installed, and yet not found".into()))
+}
+
 /// Installs Debian packages, as root or through sudo.
 pub(crate) fn debian_packages(context: &Context, packages: &[&str]) -> Result<(), String> {
     if process::find(context, "apt-get").is_none() {

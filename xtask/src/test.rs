@@ -29,6 +29,7 @@ pub(crate) fn steps() -> Vec<Step> {
     steps.push(Step::new("soak", |context| soak(context, &["1.5"])));
     steps.push(Step::new("demo", demo));
     steps.push(Step::new("licences", licences));
+    steps.push(Step::new("instruction budgets", extra::budgets));
     steps
 }
 
