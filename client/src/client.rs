@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use packetboat_core::session::{Limits, Queue};
 use packetboat_core::wire::{Reason, Version};
@@ -203,6 +204,15 @@ impl Client {
     /// will is not published.
     pub async fn disconnect_with_will(&self) -> Result<(), Undelivered> {
         self.leave(Reason::DISCONNECT_WITH_WILL_MESSAGE).await
+    }
+
+    /// As [`disconnect`](Self::disconnect), but the broker keeps the session for this long instead of what was asked for
+    /// when connecting (5.0): zero ends it. A session that was [`Clean`](crate::SessionMode::Clean) is not kept, and
+    /// 3.1.1 knows no such wish.
+    pub async fn disconnect_keeping_session(&self, expiry: Duration) -> Result<(), Undelivered> {
+        let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
+        self.handle.shared.lock().session.keep_after_disconnect(seconds);
+        self.leave(Reason::NORMAL_DISCONNECTION).await
     }
 
     /// Ends a wait between attempts: now is a good time.

@@ -302,6 +302,25 @@ async fn every_connection_has_the_identifier_of_the_first_be_it_chosen_generated
 }
 
 #[tokio::test]
+async fn how_long_the_session_is_kept_may_change_at_disconnect() {
+    let broker = Broker::start().await.unwrap();
+    let minute = SessionMode::Persistent { expiry: Duration::from_mins(1) };
+    for (mode, seconds, kept) in [
+        (minute, 5, true),
+        (minute, 0, false),
+        (SessionMode::UntilDisconnect, 5, true),
+        (SessionMode::Clean, 5, false),
+    ] {
+        let options = options(&broker.url()).client_id("keeper").session(mode);
+        let client = Client::connect(options).await.unwrap();
+        client.disconnect_keeping_session(Duration::from_secs(seconds)).await.unwrap();
+        within(Duration::from_secs(5), broker.until(|core| core.connection("keeper").is_none())).await;
+        assert_eq!(broker.with(|core, _| core.has_session("keeper")), kept, "{mode:?} {seconds}");
+    }
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+}
+
+#[tokio::test]
 async fn a_second_server_is_used_when_the_first_fails() {
     let broker = Broker::start().await.unwrap();
     let options = options("mqtt://127.0.0.1:1").or_server(&broker.url());

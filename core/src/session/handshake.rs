@@ -69,14 +69,24 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.leave(reason);
     }
 
+    /// How long the broker is to keep the session after [`disconnect`](Self::disconnect), instead of what CONNECT said
+    /// (5.0). A session that CONNECT did not ask to be kept cannot be kept.
+    pub fn keep_after_disconnect(&mut self, seconds: u32) {
+        self.expiry_at_disconnect = Some(seconds);
+    }
+
     /// End this connection and keep the session: its messages go on with the next one.
     pub fn leave(&mut self, reason: Reason) {
         // Before 5.0 the will is published when the connection ends without DISCONNECT.
         let silent = reason == Reason::DISCONNECT_WITH_WILL_MESSAGE && !self.link.limits.properties;
         if self.link.phase == Phase::Online && !silent {
             let mut properties = PropertiesBuf::default();
-            if self.ended && self.link.ends_at_disconnect && self.link.limits.properties {
-                properties.session_expiry_interval(0);
+            let at_the_end = self.link.ends_at_disconnect.then_some(0);
+            // Zero in CONNECT stays zero (5.0, 3.14.2.2.2).
+            let chosen = self.expiry_at_disconnect.filter(|_| self.link.keeps_session);
+            let expiry = chosen.or(at_the_end).filter(|_| self.ended && self.link.limits.properties);
+            if let Some(seconds) = expiry {
+                properties.session_expiry_interval(seconds);
             }
             // Older versions have no reasons, and only those of DISCONNECT may be told [MQTT-3.14.2-1].
             let reason = match reason.is_valid_in(PacketType::Disconnect) {

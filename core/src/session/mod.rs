@@ -116,6 +116,7 @@ pub struct Session<P> {
     /// The next connection goes to another broker.
     elsewhere: bool,
     ended: bool,
+    expiry_at_disconnect: Option<u32>,
     link: Link<P>,
 }
 
@@ -133,6 +134,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             established: false,
             elsewhere: false,
             ended: false,
+            expiry_at_disconnect: None,
             link: Link::new(version),
             config,
         }

@@ -215,7 +215,8 @@ fn a_new_session_starts_with_nothing_of_the_old_one() {
             assert_eq!(story.told(), ["PUBREL 1"]);
             story.cut_after(0);
             story.open(false, &PropertiesBuf::default());
-            assert!(story.told().is_empty(), "no PUBREL of the old session");
+            // The message is a new one; its PUBREL was the old session's.
+            assert_eq!(story.told(), ["PUBLISH 2 a"]);
             assert!(new_delivery(story.arrives(QOS2, 7, 0)), "no delivery of the old session");
         }
     }
@@ -321,6 +322,26 @@ fn disconnect_has_its_own_reasons_and_tells_no_story() {
         };
         assert!(said.reason.is_valid_in(PacketType::Disconnect), "{}", said.reason);
         assert!(said.properties.is_empty());
+    }
+}
+
+#[test]
+fn the_expiry_may_change_at_disconnect_where_connect_kept_the_session() {
+    let minute = SessionMode::Persistent { expiry: Duration::from_mins(1) };
+    let five = &[0xe0, 7, 0, 5, 0x11, 0, 0, 0, 5][..];
+    let bare: &[u8] = &[0xe0, 0];
+    for (version, mode, expected) in [
+        (Version::V5, minute, five),
+        (Version::V5, SessionMode::UntilDisconnect, five),
+        (Version::V5, SessionMode::Clean, bare),
+        (Version::V311, minute, bare),
+    ] {
+        let mut story = Story::new(version);
+        story.connect.session = mode;
+        story.open(false, &PropertiesBuf::default());
+        story.session.keep_after_disconnect(5);
+        story.session.disconnect(Reason::NORMAL_DISCONNECTION);
+        assert_eq!(story.raw(), expected, "{version:?} {mode:?}");
     }
 }
 
