@@ -78,4 +78,7 @@ pub use settings::OptionsError;
 pub use subscribe::{Subscription, ToMessages, Unsubscribe};
 pub use subscriber::{End, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
-pub use transport::{Attempt, DialError, Dialing, Io, Road, Tcp, Transport};
+pub use transport::{
+    Attempt, DialError, Dialing, Io, Proxy, ProxyError, ProxyUrlError, Tcp, TcpKeepAlive, Transport,
+    WebSocket, WebSocketError,
+};

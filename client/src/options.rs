@@ -5,6 +5,7 @@ mod exchange;
 pub(crate) use exchange::Exchange;
 
 mod queue;
+mod road;
 
 use std::fmt;
 use std::sync::Arc;

@@ -73,6 +73,9 @@ impl Options {
         {
             return Err(OptionsError::PasswordWithoutUsername);
         }
+        if let Some(name) = self.road.websocket.wrong_header() {
+            return Err(OptionsError::Header(name));
+        }
         if let Some(will) = &self.will {
             TopicName::new(&will.topic).map_err(OptionsError::WillTopic)?;
             if will.payload.len() > usize::from(u16::MAX) {
@@ -134,6 +137,8 @@ pub enum OptionsError {
     ResponsePrefix(TopicError),
     /// This field is longer than 65,535 bytes.
     TooLong(&'static str),
+    /// This header of the WebSocket's request cannot be sent: it is the handshake's own, or no header.
+    Header(String),
     /// This field contains U+0000.
     NullCharacter(&'static str),
     /// This build of the crate does not know the way.
@@ -160,6 +165,9 @@ impl fmt::Display for OptionsError {
             Self::WillTopic(error) => write!(f, "the will's topic is wrong: {error}"),
             Self::ResponsePrefix(error) => write!(f, "the response prefix is wrong: {error}"),
             Self::TooLong(what) => write!(f, "the {what} is longer than 65,535 bytes"),
+            Self::Header(name) => {
+                write!(f, "the header {name:?} cannot be sent: it is the handshake's own, or no header")
+            }
             Self::NullCharacter(what) => write!(f, "the {what} contains the character U+0000"),
             Self::Unsupported { scheme, feature } => {
                 DialError::Unsupported { scheme: *scheme, feature }.fmt(f)

@@ -94,7 +94,7 @@ impl Task {
     fn dial(&mut self) {
         let server = self.server();
         self.deadline = self.shared.now() + self.shared.settings.options.connect_timeout;
-        let attempt = Attempt::new(server.clone());
+        let attempt = Attempt::on(self.shared.settings.options.road.clone(), server.clone());
         self.connect.version = self.fallback.version();
         let opening = attempt::open(self.shared.clone(), attempt.clone(), self.connect.clone());
         self.stage = Stage::Dialing(Box::pin(opening), attempt);

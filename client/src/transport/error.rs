@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::{ProxyError, WebSocketError};
 use crate::server::Scheme;
 
 /// Why no connection came about.
@@ -14,6 +15,15 @@ pub enum DialError {
     Resolve(Arc<io::Error>),
     /// No address took the connection; the error of the last one.
     Connect(Arc<io::Error>),
+    /// The proxy did not open the way.
+    Proxy {
+        /// Which one.
+        proxy: String,
+        /// What it did.
+        error: ProxyError,
+    },
+    /// No WebSocket came about.
+    WebSocket(WebSocketError),
     /// This build of the crate does not know the way.
     Unsupported {
         /// The address asks for it.
@@ -21,6 +31,12 @@ pub enum DialError {
         /// The feature of the crate that was left out.
         feature: &'static str,
     },
+}
+
+impl DialError {
+    pub(super) fn of_proxy(proxy: impl fmt::Display, error: ProxyError) -> Self {
+        Self::Proxy { proxy: proxy.to_string(), error }
+    }
 }
 
 impl From<io::Error> for DialError {
@@ -42,6 +58,8 @@ impl fmt::Display for DialError {
                     "it does not take connections ({error}): check port and firewall, is the broker up?"
                 )
             }
+            Self::Proxy { proxy, error } => write!(f, "the proxy {proxy} {error}"),
+            Self::WebSocket(error) => error.fmt(f),
             Self::Unsupported { scheme, feature } => write!(
                 f,
                 "this build does not know {}://: build packetboat with the feature `{feature}`",
@@ -55,6 +73,8 @@ impl std::error::Error for DialError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Resolve(error) | Self::Connect(error) => Some(&**error),
+            Self::Proxy { error, .. } => Some(error),
+            Self::WebSocket(error) => Some(error),
             Self::Unsupported { .. } => None,
         }
     }

@@ -2,7 +2,12 @@
 //! the connection stands.
 
 mod error;
+mod http;
+mod proxy;
 mod tcp;
+#[cfg(unix)]
+mod unix;
+mod websocket;
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::DialError;
-pub use tcp::Tcp;
+pub use proxy::{Proxy, ProxyError, ProxyUrlError};
+pub use tcp::{Tcp, TcpKeepAlive};
+pub use websocket::{WebSocket, WebSocketError};
 
 use crate::server::Scheme;
 use crate::{ConnectStage, Options, Server};
@@ -55,14 +62,30 @@ pub trait Transport: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Attempt {
     server: Server,
+    road: Arc<Road>,
     stage: Arc<Mutex<ConnectStage>>,
 }
 
 impl Attempt {
-    /// An attempt that has not begun.
+    /// An attempt that has not begun, with the defaults for every layer of the road.
     #[must_use]
     pub fn new(server: Server) -> Self {
-        Self { server, stage: Arc::new(Mutex::new(ConnectStage::Transport)) }
+        Self::on(Arc::default(), server)
+    }
+
+    pub(crate) fn on(road: Arc<Road>, server: Server) -> Self {
+        Self { server, road, stage: Arc::new(Mutex::new(ConnectStage::Transport)) }
+    }
+
+    /// The lowest layers as the client's options want them: a socket, through a proxy if there is one. Without
+    /// encryption, for transports that have one of their own.
+    pub async fn tunnel(&self) -> Result<Box<dyn Io>, DialError> {
+        self.road.tunnel(self).await
+    }
+
+    /// The highest layer: WebSocket, if the address asks for it. Otherwise the stream as it is.
+    pub async fn frame(&self, io: Box<dyn Io>) -> Result<Box<dyn Io>, DialError> {
+        self.road.frame(self, io).await
     }
 
     /// Where to.
@@ -85,32 +108,85 @@ impl Attempt {
 
 /// The options of every layer, and the layers in their order.
 #[derive(Clone, Debug, Default)]
-pub struct Road {
+pub(crate) struct Road {
     pub(crate) tcp: Tcp,
+    pub(crate) proxy: ProxyChoice,
+    pub(crate) websocket: WebSocket,
+}
+
+/// Through which proxy.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum ProxyChoice {
+    #[default]
+    None,
+    /// The one the environment names for the server, if it does.
+    Environment,
+    Proxy(Proxy),
 }
 
 impl Road {
     /// What this build lacks to go there, if it lacks something: the name of the feature.
     pub(crate) fn missing(scheme: Scheme) -> Option<&'static str> {
         match scheme {
-            Scheme::Mqtt => None,
-            Scheme::Mqtts => Some("tls"),
-            Scheme::Ws | Scheme::Wss => Some("websocket"),
-            Scheme::Unix => Some("unix"),
+            Scheme::Mqtts | Scheme::Wss => Some("tls"),
+            Scheme::Ws if cfg!(not(feature = "websocket")) => Some("websocket"),
+            Scheme::Unix if cfg!(not(unix)) => Some("unix"),
+            Scheme::Mqtt | Scheme::Ws | Scheme::Unix => None,
         }
     }
 
-    async fn open(self, attempt: Attempt) -> Result<Box<dyn Io>, DialError> {
+    async fn open(&self, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
         let scheme = attempt.server().scheme();
         if let Some(feature) = Self::missing(scheme) {
             return Err(DialError::Unsupported { scheme, feature });
         }
-        self.tunnel(&attempt).await
+        let io = self.tunnel(attempt).await?;
+        self.frame(attempt, io).await
     }
 
-    /// The lowest layers: bytes to the server and back, without encryption. For transports that have their own TLS.
-    pub async fn tunnel(&self, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
-        Ok(Box::new(self.tcp.connect(attempt).await?))
+    async fn tunnel(&self, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
+        let server = attempt.server();
+        #[cfg(unix)]
+        if server.scheme() == Scheme::Unix {
+            return unix::connect(attempt).await;
+        }
+        let proxy = match &self.proxy {
+            ProxyChoice::None => None,
+            ProxyChoice::Proxy(proxy) => Some(proxy.clone()),
+            ProxyChoice::Environment => Proxy::from_environment(server.host(), server.port())
+                .map_err(|error| DialError::of_proxy("of the environment", ProxyError::Url(error)))?,
+        };
+        match proxy {
+            None => Ok(Box::new(self.tcp.connect(attempt, server.host(), server.port()).await?)),
+            Some(proxy) => self.through(&proxy, attempt).await,
+        }
+    }
+
+    async fn through(&self, proxy: &Proxy, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
+        let of_proxy = |error| DialError::of_proxy(proxy, error);
+        let mut io =
+            self.tcp.connect(attempt, proxy.host(), proxy.port()).await.map_err(|error| match error {
+                DialError::Resolve(error) | DialError::Connect(error) => {
+                    of_proxy(ProxyError::Unreachable(error))
+                }
+                other => other,
+            })?;
+        attempt.enter(ConnectStage::Proxy);
+        let server = attempt.server();
+        proxy.tunnel(&mut io, server.host(), server.port()).await.map_err(of_proxy)?;
+        Ok(Box::new(io))
+    }
+
+    #[cfg_attr(not(feature = "websocket"), allow(clippy::unused_async, reason = "it waits with the feature"))]
+    async fn frame(&self, attempt: &Attempt, io: Box<dyn Io>) -> Result<Box<dyn Io>, DialError> {
+        let scheme = attempt.server().scheme();
+        if !scheme.is_websocket() {
+            return Ok(io);
+        }
+        #[cfg(feature = "websocket")]
+        return Ok(Box::new(self.websocket.open(attempt, io).await.map_err(DialError::WebSocket)?));
+        #[cfg(not(feature = "websocket"))]
+        Err(DialError::Unsupported { scheme, feature: "websocket" })
     }
 }
 
@@ -132,7 +208,8 @@ impl Options {
 
 impl Transport for Road {
     fn dial(&self, attempt: &Attempt) -> Dialing {
-        Box::pin(self.clone().open(attempt.clone()))
+        let (road, attempt) = (self.clone(), attempt.clone());
+        Box::pin(async move { road.open(&attempt).await })
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::server::Open;
 
@@ -41,9 +40,8 @@ impl Pending {
 }
 
 /// Serve one client until it leaves or has to.
-pub(super) async fn serve(open: Open, mut stream: TcpStream) {
-    // Answers are small and a client waits for them.
-    let _ = stream.set_nodelay(true);
+pub(super) async fn serve(open: Open, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = vec![0; READ];
     let mut pending = Pending::default();
     loop {
@@ -51,7 +49,6 @@ pub(super) async fn serve(open: Open, mut stream: TcpStream) {
         if pending.last && pending.rest().is_empty() {
             break;
         }
-        let (mut reader, mut writer) = stream.split();
         let may_read = open.shared.is_reading() && !pending.last;
         let may_write = open.shared.is_writing() && !pending.rest().is_empty();
         tokio::select! {
@@ -72,13 +69,13 @@ pub(super) async fn serve(open: Open, mut stream: TcpStream) {
         }
     }
     if !open.shared.look(|core| core.is_broken(open.id)) {
-        linger(stream, &mut buffer).await;
+        linger(reader.unsplit(writer), &mut buffer).await;
     }
 }
 
 /// Close so that the last packet arrives: bytes of the client that nobody reads would make the system reset the
 /// connection and throw away what the client has not read yet.
-async fn linger(mut stream: TcpStream, buffer: &mut [u8]) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin, buffer: &mut [u8]) {
     if stream.shutdown().await.is_ok() {
         let drain = async { while matches!(stream.read(buffer).await, Ok(1..)) {} };
         let _ = tokio::time::timeout(LINGER, drain).await;

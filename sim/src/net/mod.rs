@@ -24,6 +24,8 @@ mod connection;
 mod faults;
 mod options;
 mod server;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -75,6 +77,10 @@ impl Broker {
     /// The URL for a client, such as `mqtt://127.0.0.1:40123`.
     #[must_use]
     pub fn url(&self) -> String {
+        #[cfg(feature = "websocket")]
+        if self.shared.websocket {
+            return format!("ws://{}", self.address);
+        }
         format!("mqtt://{}", self.address)
     }
 

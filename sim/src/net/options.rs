@@ -15,6 +15,8 @@ pub struct Options {
     config: Config,
     address: SocketAddr,
     seed: u64,
+    #[cfg(feature = "websocket")]
+    websocket: bool,
 }
 
 impl Default for Options {
@@ -27,7 +29,13 @@ impl Options {
     /// A free port of 127.0.0.1, both versions, no credentials.
     #[must_use]
     pub fn new() -> Self {
-        Self { config: Config::default(), address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), seed: 0 }
+        Self {
+            config: Config::default(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            seed: 0,
+            #[cfg(feature = "websocket")]
+            websocket: false,
+        }
     }
 
     /// All that a broker allows and does. Replaces what was set before.
@@ -94,8 +102,22 @@ impl Options {
         self
     }
 
+    /// Take MQTT in WebSocket frames only, at any path. Default: over TCP.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket(mut self) -> Self {
+        self.websocket = true;
+        self
+    }
+
     /// Start. Needs a tokio runtime with I/O and time.
     pub async fn start(self) -> io::Result<Broker> {
-        server::start(server::Shared::new(self.config, self.seed), self.address).await
+        let shared = server::Shared::new(
+            self.config,
+            self.seed,
+            #[cfg(feature = "websocket")]
+            self.websocket,
+        );
+        server::start(shared, self.address).await
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct Shared {
     reading: AtomicBool,
     writing: AtomicBool,
     epoch: tokio::time::Instant,
+    /// Connections begin with a WebSocket handshake.
+    #[cfg(feature = "websocket")]
+    pub(super) websocket: bool,
 }
 
 #[derive(Debug)]
@@ -39,7 +42,7 @@ struct State {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, seed: u64) -> Arc<Self> {
+    pub(super) fn new(config: Config, seed: u64, #[cfg(feature = "websocket")] websocket: bool) -> Arc<Self> {
         let core = broker::Broker::new(config, seed);
         Arc::new(Self {
             state: Mutex::new(State { core, connections: BTreeMap::new(), last: 0, alarm: None }),
@@ -48,6 +51,8 @@ impl Shared {
             reading: AtomicBool::new(true),
             writing: AtomicBool::new(true),
             epoch: tokio::time::Instant::now(),
+            #[cfg(feature = "websocket")]
+            websocket,
         })
     }
 
@@ -175,6 +180,13 @@ async fn serve(shared: Arc<Shared>, listener: TcpListener) {
 fn admit(shared: &Arc<Shared>, stream: TcpStream, connections: &mut JoinSet<()>) {
     let (id, wake) = shared.open();
     let open = Open { shared: Arc::clone(shared), id, wake };
+    // Answers are small and a client waits for them.
+    let _ = stream.set_nodelay(true);
+    #[cfg(feature = "websocket")]
+    if shared.websocket {
+        connections.spawn(super::websocket::serve(open, stream));
+        return;
+    }
     connections.spawn(connection::serve(open, stream));
 }
 
