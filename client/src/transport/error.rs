@@ -24,6 +24,8 @@ pub enum DialError {
     },
     /// No WebSocket came about.
     WebSocket(WebSocketError),
+    /// What a transport outside this crate says.
+    Transport(Arc<dyn std::error::Error + Send + Sync>),
     /// This build of the crate does not know the way.
     Unsupported {
         /// The address asks for it.
@@ -60,6 +62,7 @@ impl fmt::Display for DialError {
             }
             Self::Proxy { proxy, error } => write!(f, "the proxy {proxy} {error}"),
             Self::WebSocket(error) => error.fmt(f),
+            Self::Transport(error) => error.fmt(f),
             Self::Unsupported { scheme, feature } => write!(
                 f,
                 "this build does not know {}://: build packetboat with the feature `{feature}`",
@@ -75,6 +78,7 @@ impl std::error::Error for DialError {
             Self::Resolve(error) | Self::Connect(error) => Some(&**error),
             Self::Proxy { error, .. } => Some(error),
             Self::WebSocket(error) => Some(error),
+            Self::Transport(error) => Some(&**error),
             Self::Unsupported { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+#[cfg(feature = "websocket")]
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -11,9 +12,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const LIMIT: usize = 16 * 1024;
 
 /// So much of a refusal's body is told.
+#[cfg(feature = "websocket")]
 const BODY: usize = 256;
 
 /// Between two pieces of a refusal's body.
+#[cfg(feature = "websocket")]
 const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// The head of a response.
@@ -21,6 +24,7 @@ const BODY_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) reason: String,
+    #[cfg_attr(not(feature = "websocket"), allow(dead_code, reason = "of a proxy the status alone counts"))]
     fields: Vec<(String, String)>,
 }
 
@@ -75,7 +79,10 @@ impl Head {
         let fields = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
         Some(Self { status, reason, fields })
     }
+}
 
+#[cfg(feature = "websocket")]
+impl Head {
     /// All values of a field, taken apart at the commas.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let fields = self.fields.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name));
@@ -119,7 +126,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "websocket"))]
 mod tests {
     use super::*;
 

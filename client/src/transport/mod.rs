@@ -11,6 +11,7 @@ mod websocket;
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -81,6 +82,15 @@ impl Attempt {
     /// encryption, for transports that have one of their own.
     pub async fn tunnel(&self) -> Result<Box<dyn Io>, DialError> {
         self.road.tunnel(self).await
+    }
+
+    /// Resolves the server's name and dials its addresses as RFC 8305 says: the families take turns, the next address
+    /// joins after 250 ms or a failure, the first that answers wins. For transports that do not go through TCP.
+    pub async fn reach<T, F>(&self, dial: impl Fn(SocketAddr) -> F + Send) -> Result<T, DialError>
+    where
+        F: Future<Output = std::io::Result<T>> + Send,
+    {
+        tcp::reach(self, self.server.host(), self.server.port(), dial).await
     }
 
     /// The highest layer: WebSocket, if the address asks for it. Otherwise the stream as it is.

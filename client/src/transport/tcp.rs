@@ -101,21 +101,15 @@ impl Tcp {
     }
 
     async fn open(&self, attempt: &Attempt, host: &str, port: u16) -> Result<TcpStream, DialError> {
-        attempt.enter(ConnectStage::Name);
-        let resolved = lookup_host((host, port)).await;
-        let addresses = interleaved(resolved.map_err(|error| DialError::Resolve(Arc::new(error)))?);
-        if addresses.is_empty() {
-            return Err(DialError::Resolve(Arc::new(io::ErrorKind::NotFound.into())));
-        }
         let locals = match &self.bind_address {
             None => None,
             Some(name) => {
+                attempt.enter(ConnectStage::Name);
                 let found = lookup_host((&**name, 0)).await.map_err(|error| unusable(name, &error))?;
                 Some(found.map(|address| address.ip()).collect::<Vec<_>>())
             }
         };
-        attempt.enter(ConnectStage::Tcp);
-        Ok(race(&addresses, |address| self.open_one(address, locals.as_deref())).await?)
+        reach(attempt, host, port, |address| self.open_one(address, locals.as_deref())).await
     }
 
     async fn open_one(&self, remote: SocketAddr, locals: Option<&[IpAddr]>) -> io::Result<TcpStream> {
@@ -196,6 +190,26 @@ impl From<TcpKeepAlive> for TcpKeepalive {
     }
 }
 
+/// Resolves the name and dials its addresses until one answers.
+pub(super) async fn reach<T, F>(
+    attempt: &Attempt,
+    host: &str,
+    port: u16,
+    dial: impl Fn(SocketAddr) -> F,
+) -> Result<T, DialError>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    attempt.enter(ConnectStage::Name);
+    let resolved = lookup_host((host, port)).await;
+    let addresses = interleaved(resolved.map_err(|error| DialError::Resolve(Arc::new(error)))?);
+    if addresses.is_empty() {
+        return Err(DialError::Resolve(Arc::new(io::ErrorKind::NotFound.into())));
+    }
+    attempt.enter(ConnectStage::Tcp);
+    Ok(race(&addresses, dial).await?)
+}
+
 /// A new attempt joins those under way after so long [RFC 8305, section 5].
 const STAGGER: Duration = Duration::from_millis(250);
 
@@ -254,9 +268,9 @@ where
     .await
 }
 
-/// Among several addresses, which one failed.
+/// Among several addresses, which one failed. What a transport of its own says stays whole.
 fn named(address: SocketAddr, error: io::Error, addresses: usize) -> io::Error {
-    if addresses == 1 {
+    if addresses == 1 || error.get_ref().is_some() {
         return error;
     }
     io::Error::new(error.kind(), format!("{}: {error}", address.ip()))

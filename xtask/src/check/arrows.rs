@@ -14,9 +14,11 @@ const ALLOWED: &[Row] = &[
     Row { package: "packetboat-core", normal: &[], development: &[] },
     Row { package: "packetboat-sim", normal: &["packetboat-core"], development: &[] },
     Row { package: "packetboat", normal: &["packetboat-core"], development: &["packetboat-sim"] },
+    Row { package: "packetboat-openssl", normal: &["packetboat"], development: &[] },
+    Row { package: "packetboat-quic", normal: &["packetboat"], development: &[] },
     Row {
         package: "packetboat-cli",
-        normal: &["packetboat", "packetboat-sim", "packetboat-core"],
+        normal: &["packetboat", "packetboat-openssl", "packetboat-quic", "packetboat-sim", "packetboat-core"],
         development: &[],
     },
     Row { package: "packetboat-soak", normal: &["packetboat", "packetboat-core"], development: &[] },
