@@ -127,7 +127,7 @@ async fn a_silent_proxy_costs_the_limit_has_its_own_answer_and_leaves_nothing_be
         let error = error.unwrap_err();
         assert!(matches!(error, ConnectError::TimedOut { stage: ConnectStage::Proxy, .. }), "{error:?}");
         // The caller loses interest.
-        let long = options.connect_timeout(Duration::from_secs(60));
+        let long = options.connect_timeout(Duration::from_mins(1));
         let connecting = tokio::spawn(Client::connect(long));
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.read_u8().await.unwrap();

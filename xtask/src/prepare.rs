@@ -7,7 +7,12 @@ use crate::step::{Outcome, Step};
 pub(crate) const BARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "wasm32-unknown-unknown"];
 
 pub(crate) fn steps() -> Vec<Step> {
-    vec![Step::new("rustfmt and clippy", components), broker()]
+    vec![
+        Step::new("OpenSSL's headers", openssl),
+        Step::new("rustfmt and clippy", components),
+        broker(),
+        Step::new("proxies", proxies),
+    ]
 }
 
 pub(crate) fn broker() -> Step {
@@ -20,6 +25,31 @@ fn components(context: &mut Context) -> Outcome {
         return Outcome::Done(String::new());
     }
     process::run(context, "rustup", &["component", "add", "rustfmt", "clippy"]).into()
+}
+
+/// What `packetboat-openssl` is built with. Elsewhere than on Debian its build finds them, or says what is missing.
+fn openssl(context: &mut Context) -> Outcome {
+    let there = ["/usr/include/openssl/ssl.h", "/usr/local/include/openssl/ssl.h"];
+    if there.iter().any(|path| std::path::Path::new(path).exists()) {
+        return Outcome::Done(String::new());
+    }
+    debian_packages(context, &["libssl-dev", "pkg-config"]).into()
+}
+
+/// The proxies the tests go through.
+fn proxies(context: &mut Context) -> Outcome {
+    let programs = ["tinyproxy", "danted"];
+    let is_there =
+        |context: &Context| programs.iter().all(|program| process::find(context, program).is_some());
+    if !is_there(context) {
+        let result = debian_packages(context, &["tinyproxy", "dante-server"]);
+        if !is_there(context) {
+            let why = result.err().unwrap_or_else(|| "installed, and yet not found".into());
+            return Outcome::Skipped(format!("no proxies, so no tests through real ones: {why}"));
+        }
+    }
+    context.set("PACKETBOAT_REQUIRE_PROXIES", "1");
+    Outcome::Done(String::new())
 }
 
 /// The broker the tests talk to. With it, a test that cannot start it fails; without it, such tests say so and pass.

@@ -23,7 +23,7 @@ pub use tcp::{Tcp, TcpKeepAlive};
 pub use websocket::{WebSocket, WebSocketError};
 
 use crate::server::Scheme;
-use crate::{ConnectStage, Options, Server};
+use crate::{ConnectStage, Server};
 
 /// A byte stream in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -197,22 +197,6 @@ impl Road {
         return Ok(Box::new(self.websocket.open(attempt, io).await.map_err(DialError::WebSocket)?));
         #[cfg(not(feature = "websocket"))]
         Err(DialError::Unsupported { scheme, feature: "websocket" })
-    }
-}
-
-impl Options {
-    /// How TCP connections are made. Default: [`Tcp::new`].
-    #[must_use]
-    pub fn tcp(mut self, tcp: Tcp) -> Self {
-        Arc::make_mut(&mut self.road).tcp = tcp;
-        self
-    }
-
-    /// A way to the server of your own, instead of the one that the address names.
-    #[must_use]
-    pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
-        self
     }
 }
 

@@ -1,9 +1,9 @@
 //! Real proxies: tinyproxy and dante on ports of their own, killed when dropped.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A running proxy.
 pub(crate) struct RunningProxy {
@@ -50,7 +50,7 @@ pub(crate) fn dante_with_password() -> Option<RunningProxy> {
     std::fs::write(place.1.join("passwd"), PASSWD).unwrap();
     std::fs::write(place.1.join("shadow"), SHADOW).unwrap();
     let configuration = dante_configuration(place.0, "username");
-    Some(run("unshare".into(), &["-m", "sh", "-c", SCRIPT, "sh"], place, &configuration))
+    Some(run(Path::new("unshare"), &["-m", "sh", "-c", SCRIPT, "sh"], place, &configuration))
 }
 
 fn dante_configuration(port: u16, method: &str) -> String {
@@ -67,7 +67,7 @@ fn start(name: &str, arguments: &[&str], configuration: impl Fn(u16) -> String) 
     let program = installed(name)?;
     let place = place(name);
     let configuration = configuration(place.0);
-    Some(run(program, arguments, place, &configuration))
+    Some(run(&program, arguments, place, &configuration))
 }
 
 fn installed(name: &str) -> Option<PathBuf> {
@@ -91,22 +91,27 @@ fn place(name: &str) -> (u16, PathBuf) {
 }
 
 fn run(
-    program: PathBuf,
+    program: &Path,
     arguments: &[&str],
     (port, directory): (u16, PathBuf),
     configuration: &str,
 ) -> RunningProxy {
     let file = directory.join("proxy.conf");
     std::fs::write(&file, configuration).unwrap();
-    let mut command = Command::new(&program);
-    command.args(arguments).arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut proxy = RunningProxy { child: command.spawn().unwrap(), port, directory };
-    // None of them says when it is ready: that it takes a connection is the signal.
-    let started = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(proxy.child.try_wait().unwrap().is_none(), "{} does not start", program.display());
-        assert!(started.elapsed() < Duration::from_secs(20), "{} does not listen", program.display());
-        std::thread::sleep(Duration::from_millis(20));
+    // One logs to standard output, the other to standard error.
+    let (log, end) = std::io::pipe().unwrap();
+    let mut command = Command::new(program);
+    command.args(arguments).arg(&file).stdout(end.try_clone().unwrap()).stderr(end);
+    let child = command.spawn().unwrap();
+    // With it go the ends of the pipe that are ours.
+    drop(command);
+    let proxy = RunningProxy { child, port, directory };
+    let mut log = BufReader::new(log);
+    let mut said = String::new();
+    while !said.contains("Accepting connections") && !said.contains(" running") {
+        assert!(log.read_line(&mut said).unwrap() > 0, "{} does not start: {said}", program.display());
     }
+    // Read on, lest it stops when the pipe is full.
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     proxy
 }
