@@ -80,6 +80,20 @@ impl Packetboat {
     fn body(&self) -> Body<'_> {
         if self.payload.len() < OWNED { self.payload.as_ref().into() } else { self.payload.clone().into() }
     }
+
+    async fn one_by_one(&self, qos: QoS, count: u64) -> Result<(), Error> {
+        let Self { client, payload, .. } = self;
+        if payload.len() < OWNED {
+            for _ in 0..count {
+                client.publish(TOPIC, payload.as_ref()).qos(qos).await?;
+            }
+        } else {
+            for _ in 0..count {
+                client.publish(TOPIC, payload.clone()).qos(qos).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Peer for Packetboat {
@@ -96,10 +110,7 @@ impl Peer for Packetboat {
     async fn publish(&mut self, qos: u8, count: u64) -> Result<(), Error> {
         let qos = quality(qos);
         if qos == QoS::AtMostOnce || count == 1 {
-            for _ in 0..count {
-                self.client.publish(TOPIC, self.body()).qos(qos).await?;
-            }
-            return Ok(());
+            return self.one_by_one(qos, count).await;
         }
         // As many unanswered as the window has.
         pipeline(&self.client, || self.body(), qos, count, self.window).await
