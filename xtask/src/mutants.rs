@@ -18,7 +18,8 @@ const LIST: &str = "core/mutants.txt";
 
 const HEAD: &str = "\
 # What `cargo xtask mutants --shard k/n` found so far: a line for each shard that ran, with what became of its mutants, and one for each
-# mutant that the tests of core let live, with the reason behind the second colon. A survivor without a reason is work to be done.
+# mutant that the tests of core let live, with the reason behind the second colon. A survivor without a reason is work to be done; once a test
+# catches it, its line goes and the count is put right.
 ";
 
 /// What became of the mutants of a shard, in the order of the list.

@@ -9,6 +9,8 @@ fn send(harbour: &mut Harbour, topic: &str, qos: QoS) {
 
 // Spec 3.1.1: MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-4 MQTT-3.8.4-5 MQTT-3.9.3-1
 // Spec 5.0: MQTT-3.8.4-1 MQTT-3.8.4-2 MQTT-3.8.4-5 MQTT-3.8.4-6 MQTT-3.9.3-1
+// Spec 3.1.1: MQTT-3.10.4-4 MQTT-3.10.4-5
+// Spec 5.0: MQTT-3.10.4-4 MQTT-3.10.4-5
 #[test]
 fn requests_are_answered_filter_by_filter() {
     for version in BOTH {

@@ -25,6 +25,8 @@ fn flags(heard: &[Heard]) -> Vec<(&str, bool)> {
 
 // Spec 3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-8 MQTT-3.3.1-10 MQTT-3.3.1-11
 // Spec 5.0: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-7
+// Spec 3.1.1: MQTT-3.3.1-12
+// Spec 5.0: MQTT-3.3.1-8
 #[test]
 fn the_last_retained_message_of_a_topic_is_kept_until_an_empty_one() {
     for version in VERSIONS {

@@ -27,8 +27,8 @@ fn payloads(heard: &[Heard]) -> Vec<&[u8]> {
     messages(heard).iter().map(|got| &got.payload[..]).collect()
 }
 
-// Spec 3.1.1: MQTT-3.1.2-8 MQTT-3.1.2-16 MQTT-3.1.2-17
-// Spec 5.0: MQTT-3.1.2-8 MQTT-3.1.2-14 MQTT-3.1.2-15
+// Spec 3.1.1: MQTT-3.1.2-8 MQTT-3.1.2-17
+// Spec 5.0: MQTT-3.1.2-8 MQTT-3.1.2-15
 #[test]
 fn a_will_is_published_when_its_client_is_lost() {
     for version in VERSIONS {

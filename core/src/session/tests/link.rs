@@ -311,3 +311,38 @@ fn at_another_broker_a_session_begins_anew_and_nothing_is_taken_for_delivered() 
         }
     }
 }
+
+#[test]
+fn the_phase_is_that_of_the_connection() {
+    for version in BOTH {
+        let mut story = Story::new(version);
+        assert_eq!(story.session.phase(), Phase::Offline);
+        story.session.handle_open(&story.connect.clone());
+        assert_eq!(story.session.phase(), Phase::Connecting);
+        story.cut_after(0);
+        assert_eq!(story.session.phase(), Phase::Offline);
+        story.open(false, &PropertiesBuf::default());
+        assert_eq!(story.session.phase(), Phase::Online);
+        story.session.leave(Reason::NORMAL_DISCONNECTION);
+        assert_eq!(story.session.phase(), Phase::Closing);
+    }
+}
+
+#[test]
+fn idle_is_who_awaits_nothing() {
+    let mut story = Story::online(Version::V5);
+    assert!(story.session.is_idle());
+    story.publish(QoS::AtMostOnce, "a", 1);
+    assert!(!story.session.is_idle(), "bytes wait for the socket");
+    story.told();
+    assert!(story.session.is_idle());
+    story.publish(QoS::AtLeastOnce, "a", 2);
+    story.told();
+    assert!(!story.session.is_idle(), "PUBACK is awaited");
+    story.acks(AckKind::Puback, 1);
+    assert!(story.session.is_idle());
+    let filter = crate::topic::TopicFilter::new("f").unwrap();
+    story.session.subscribe(&filter, QoS::AtMostOnce.into(), Tag(3)).unwrap();
+    story.told();
+    assert!(!story.session.is_idle(), "SUBACK is awaited");
+}
