@@ -19,7 +19,7 @@ sink in another, interleaved and repeated. Medians, spread, and ratios to raw an
   --payloads A,B      bytes (as in the table of targets)
   --runtimes A,B      current, multi (both)
   --rounds N          repetitions (3)
-  --millis N          length of each measurement (300)
+  --millis N          length of each measurement (250)
   --json FILE         write every figure there
   --markdown          count how costs grow as well, write all tables into BENCHMARKS.md and the plots into bench/plots
 
@@ -60,7 +60,7 @@ impl Default for Arguments {
             settings: Vec::new(),
             runtimes: vec![Runtime::Current, Runtime::Multi],
             rounds: 3,
-            millis: 300,
+            millis: 250,
             crowds: [5000, 10_000],
             json: None,
             markdown: false,
@@ -79,7 +79,8 @@ impl Arguments {
         }
         let mut words = arguments.iter().map(String::as_str).peekable();
         let counts = words.next_if_eq(&"counts").is_some();
-        let (mut workloads, mut windows, mut payloads) = (None, None, None);
+        let mut workloads = None;
+        let (mut windows, mut payloads): (Option<Vec<u16>>, Option<Vec<usize>>) = (None, None);
         if counts {
             parsed.peers = vec![OURS, CORE];
         }
@@ -102,7 +103,7 @@ impl Arguments {
             }
         }
         let standard = if counts { setting::counted() } else { setting::timed() };
-        parsed.settings = setting::choose(standard, workloads, windows, payloads);
+        parsed.settings = setting::choose(standard, workloads, windows.as_deref(), payloads.as_deref());
         Ok(if counts { Command::Count(parsed) } else { Command::Measure(parsed) })
     }
 }

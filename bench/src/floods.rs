@@ -67,7 +67,7 @@ pub fn serve(mut link: Link, connect: &Connect, plan: &Plan) -> io::Result<Count
                     replies.extend_from_slice(&[0xd0, 0]);
                 }
                 frames::UNSUBSCRIBE => {
-                    replies.extend_from_slice(&frames::unsuback(frame.body, connect.level))
+                    replies.extend_from_slice(&frames::unsuback(frame.body, connect.level));
                 }
                 frames::DISCONNECT => {
                     flood.ended.store(true, Ordering::SeqCst);

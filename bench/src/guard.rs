@@ -45,7 +45,7 @@ pub fn run(file: &str) -> Result<(), Error> {
 /// `workload instructions allocations messages-per-write`, `#` begins a comment.
 fn parse(text: &str) -> Result<Vec<Budget>, Error> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or("").trim());
-    lines.filter(|line| !line.is_empty()).map(|line| line.parse()).collect()
+    lines.filter(|line| !line.is_empty()).map(str::parse).collect()
 }
 
 impl std::str::FromStr for Budget {

@@ -37,7 +37,9 @@ impl Workload {
     }
 }
 
-const NAMES: &[(&str, fn(u8) -> Workload)] = &[
+type Named = (&'static str, fn(u8) -> Workload);
+
+const NAMES: &[Named] = &[
     ("publish", Workload::Publish),
     ("receive", Workload::Receive),
     ("mixed", Workload::Mixed),

@@ -149,8 +149,7 @@ fn spread(summary: Option<&Summary>) -> String {
 fn title(setting: &Setting) -> String {
     let (name, qos) = match setting.workload {
         Publish(qos) => ("publish", qos),
-        Receive(qos) => ("receive", qos),
-        Workload::Mixed(qos) => ("receive", qos),
+        Receive(qos) | Workload::Mixed(qos) => ("receive", qos),
         other => return other.to_string(),
     };
     let mut text = format!("{name} QoS {qos}");

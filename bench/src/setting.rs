@@ -67,8 +67,8 @@ pub fn counted() -> Vec<Setting> {
 pub fn choose(
     standard: Vec<Setting>,
     workloads: Option<Vec<Workload>>,
-    windows: Option<Vec<u16>>,
-    payloads: Option<Vec<usize>>,
+    windows: Option<&[u16]>,
+    payloads: Option<&[usize]>,
 ) -> Vec<Setting> {
     let mut settings = standard;
     if let Some(workloads) = workloads {
@@ -79,9 +79,9 @@ pub fn choose(
     }
     let mut chosen = Vec::new();
     for setting in settings {
-        let windows = windows.as_deref().filter(|_| setting.window > 0).unwrap_or(&[]);
+        let windows = windows.filter(|_| setting.window > 0).unwrap_or(&[]);
         let windows = if windows.is_empty() { &[setting.window] } else { windows };
-        let payloads = payloads.as_deref().unwrap_or(std::slice::from_ref(&setting.payload));
+        let payloads = payloads.unwrap_or(std::slice::from_ref(&setting.payload));
         for &window in windows {
             chosen.extend(payloads.iter().map(|&payload| Setting { window, payload, ..setting }));
         }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn windows_and_payloads_replace_those_of_the_table() {
-        let chosen = choose(timed(), Some(vec![Publish(0), Publish(1)]), Some(vec![7]), Some(vec![1]));
+        let chosen = choose(timed(), Some(vec![Publish(0), Publish(1)]), Some(&[7]), Some(&[1]));
         let of = |workload, window| Setting { workload, window, payload: 1, size: 0 };
         assert_eq!(chosen, [of(Publish(0), 0), of(Publish(1), 7)]);
     }

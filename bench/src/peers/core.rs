@@ -23,8 +23,7 @@ pub fn run(job: &Job) -> Result<Measured, Error> {
     let mut bench = Bench::connect(job)?;
     match job.workload {
         Workload::Publish(qos) => bench.publish(job, quality(qos)),
-        Workload::Receive(qos) => bench.receive(job, quality(qos)),
-        Workload::Mixed(qos) => bench.receive(job, quality(qos)),
+        Workload::Receive(qos) | Workload::Mixed(qos) => bench.receive(job, quality(qos)),
         Workload::Filters(_) => {
             bench.add_filters(job.size)?;
             bench.receive(job, QoS::AtMostOnce)

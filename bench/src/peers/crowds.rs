@@ -106,14 +106,14 @@ async fn flood(
     let publisher = tokio::spawn(publish_until(client.clone(), job.payload(), end, outward));
     let prober = tokio::spawn(probe_until(client.clone(), job.payload(), end, outward && inward));
     let receiver = tokio::spawn(receive_until(client.clone(), end, inward));
-    let (sent, received) = (publisher.await??, receiver.await??);
+    let (out, into) = (publisher.await??, receiver.await??);
     prober.await??;
     let client = Arc::into_inner(client).ok_or("a task still holds the client")?;
     client.disconnect().await?;
     let port = job.port;
     let counted = tokio::task::spawn_blocking(move || sink::counted(port, &client_id)).await??;
     let rate = |count: u64| count as f64 / length.as_secs_f64();
-    Ok((rate(sent), rate(received), counted.into()))
+    Ok((rate(out), rate(into), counted.into()))
 }
 
 async fn publish_until(client: Arc<Client>, payload: Vec<u8>, end: Instant, go: bool) -> Result<u64, Error> {
