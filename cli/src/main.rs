@@ -1,7 +1,6 @@
 //! The packetboat command: `pub`, `sub` and `rr` against any broker, and a demonstration with one of its own.
 
 mod arguments;
-mod bind;
 mod completions;
 mod connect;
 mod demo;

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use packetboat::{Options, QoS, Server, SessionMode, VersionChoice, Will};
+use packetboat::{Options, QoS, SessionMode, VersionChoice, Will};
 use packetboat_core::wire::{Place, PropertiesBuf, Property};
 
 use crate::arguments::{Connection, Expiry};
-use crate::bind::BoundTcp;
 use crate::failure::Failure;
 
 /// `-L`: a URL whose path is a topic.
@@ -25,6 +24,10 @@ impl Location {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err("write mqtt://host/topic or mqtt://user:password@host:port/topic".into());
         };
+        // There the path belongs to the address.
+        if matches!(scheme.to_ascii_lowercase().trim_start_matches("mqtt+"), "ws" | "wss" | "unix") {
+            return Ok(Self { broker: text.to_owned(), topic: None });
+        }
         let (authority, topic) = match rest.split_once('/') {
             Some((authority, topic)) => (authority, Some(topic)),
             None => (rest, None),
@@ -51,7 +54,7 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
         Options::new(&location.broker)
     } else {
         let host = arguments.host.as_deref().unwrap_or("localhost");
-        Options::for_server(Server::new(host, arguments.port.unwrap_or(1883)))
+        Options::for_server(arguments.road.server(host, arguments.port))
     };
     if let Some(username) = &arguments.username {
         options = options.username(username);
@@ -71,9 +74,7 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
     if let Some(will) = will(arguments)? {
         options = options.will(will);
     }
-    if let Some(address) = &arguments.bind_address {
-        options = options.transport(BoundTcp::new(address));
-    }
+    options = arguments.road.apply(options);
     // Whoever has something to lose waits for it before the goodbye.
     options = options.drain_timeout(GOODBYE);
     options =
@@ -183,6 +184,8 @@ mod tests {
         assert_eq!(parsed("mqtt://h//a"), pair("mqtt://h", Some("/a")));
         assert_eq!(parsed("mqtt://h/"), pair("mqtt://h", None));
         assert_eq!(parsed("mqtt://h"), pair("mqtt://h", None));
+        assert_eq!(parsed("ws://h:1/a/b?c"), pair("ws://h:1/a/b?c", None));
+        assert_eq!(parsed("unix:///run/broker"), pair("unix:///run/broker", None));
         assert!(Location::parse("h/a").is_err());
     }
 }

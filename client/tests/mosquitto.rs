@@ -85,6 +85,22 @@ fn ten_thousand_messages_of_each_qos_arrive_in_order() {
     });
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_socket_in_the_file_system_leads_to_mosquitto() {
+    let path = std::env::temp_dir().join(format!("packetboat-unix-{}.socket", std::process::id()));
+    let Some(broker) = mosquitto_with(&format!("listener 0 {}\n", path.display())) else { return };
+    let client = Client::connect(options(&format!("unix://{}", path.display()))).await.unwrap();
+    let mut stream = client.subscribe("unix/#").await.unwrap();
+    client.publish("unix/it", "x".repeat(300_000)).qos(QoS::ExactlyOnce).await.unwrap();
+    assert_eq!(next(&mut stream).await.payload().len(), 300_000);
+    client.disconnect().await.unwrap();
+    drop(broker);
+    let _ = std::fs::remove_file(&path);
+    let error = Client::connect(options(&format!("unix://{}", path.display()))).await.unwrap_err();
+    assert!(matches!(error, packetboat::ConnectError::Unreachable { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn retained_messages_come_with_the_subscription() {
     let Some(broker) = mosquitto() else { return };

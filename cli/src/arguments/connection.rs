@@ -4,11 +4,13 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
 
+use super::road::Road;
 use super::values::{self, Expiry, Protocol};
 use crate::options::Location;
 use crate::properties::PropertyArguments;
 use packetboat::QoS;
 
+#[allow(clippy::doc_markdown, reason = "it is the help, read as text")]
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
     /// Host name or address of the broker [default: localhost]
@@ -19,9 +21,9 @@ pub(crate) struct Connection {
     #[arg(short, long, value_parser = values::port, conflicts_with = "url", help_heading = "Connection")]
     pub(crate) port: Option<u16>,
 
-    /// All in one: mqtt://[user[:password]@]host[:port][/topic]
+    /// All in one: mqtt://[user[:password]@]host[:port][/topic], ws://host[:port][/path] or unix:///path
     ///
-    /// What follows the slash is the topic, taken as it stands. User and password are percent-decoded.
+    /// Of mqtt:// what follows the slash is the topic, taken as it stands. User and password are percent-decoded.
     #[arg(short = 'L', long, value_parser = Location::parse, help_heading = "Connection")]
     pub(crate) url: Option<Location>,
 
@@ -44,9 +46,8 @@ pub(crate) struct Connection {
         help_heading = "Connection")]
     pub(crate) protocol_version: Protocol,
 
-    /// Local address (or host name of it) to connect from
-    #[arg(short = 'A', long, value_name = "ADDRESS", help_heading = "Connection")]
-    pub(crate) bind_address: Option<String>,
+    #[command(flatten)]
+    pub(crate) road: Road,
 
     /// Seconds of silence after which the connection is probed; 0 for never
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60, help_heading = "Connection")]

@@ -5,6 +5,7 @@ mod help;
 mod output;
 mod publish;
 mod request;
+mod road;
 mod subscribe;
 mod values;
 

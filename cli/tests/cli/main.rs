@@ -7,6 +7,7 @@ mod interop;
 mod mistakes;
 mod publish;
 mod request;
+mod roads;
 mod session;
 mod signals;
 mod subscribe;

@@ -32,6 +32,8 @@ fn a_wrong_command_line_ends_with_1_and_says_why() {
         ("pub -t a -f no-such-file", "no-such-file"),
         ("pub -L mqtt://h -m x", "no topic"),
         ("pub -L mqtt://h/a -p 1 -m x", "cannot be used with"),
+        ("pub -t a -m x --proxy ftp://p", "socks5h://"),
+        ("pub -t a -m x --unix /s -h h", "cannot be used with"),
         ("pub -t a -m x --color", "--color"),
         ("pub -t a -m x --quiet -d", "cannot be used with"),
         ("sub", "--topic"),
