@@ -98,7 +98,7 @@ async fn a_socket_in_the_file_system_leads_to_mosquitto() {
     drop(broker);
     let _ = std::fs::remove_file(&path);
     let error = Client::connect(options(&format!("unix://{}", path.display()))).await.unwrap_err();
-    assert!(matches!(error, packetboat::ConnectError::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
 }
 
 #[tokio::test]
