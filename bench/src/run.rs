@@ -109,7 +109,7 @@ impl Runner {
         match setting.workload {
             Workload::Idle(_) => return Ok(self.crowds[0].into()),
             // Milliseconds for each flood.
-            Workload::Floods => return Ok(self.millis * 3),
+            Workload::Floods => return Ok(self.millis * 8),
             Workload::Fleet => return Ok(self.millis * 10_000),
             _ => {}
         }
