@@ -72,8 +72,8 @@ const fn contender(name: &'static str, version: &'static str, runtimes: &'static
 
 pub const CONTENDERS: &[Contender] = &[
     contender(RAW, "sockets", &[Runtime::Blocking]),
-    contender(OURS, env!("CARGO_PKG_VERSION"), TOKIO),
-    Contender { default: false, ..contender(CORE, env!("CARGO_PKG_VERSION"), &[Runtime::Blocking]) },
+    contender(OURS, "0.1.0", TOKIO),
+    Contender { default: false, ..contender(CORE, "0.1.0", &[Runtime::Blocking]) },
     #[cfg(feature = "peers")]
     contender("rumqttc", "0.25.1", TOKIO),
     #[cfg(feature = "peers")]
