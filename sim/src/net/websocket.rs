@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use super::connection;
 use super::server::Open;
 
-/// Between the frames and the broker, in each direction.
-const BUFFER: usize = 64 * 1024;
+/// Between the frames and the broker, in each direction: frames larger than what a client reads at once are part of the test.
+const BUFFER: usize = 256 * 1024;
 
 /// Serve one client until it leaves or has to.
 pub(super) async fn serve(open: Open, stream: TcpStream) {
