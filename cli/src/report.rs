@@ -56,7 +56,7 @@ impl Report {
         match event {
             Event::Connecting(server) => self.debug(format_args!("connecting to {server}")),
             Event::Connected(connected) => self.debug(Online(connected)),
-            Event::Disconnected { cause, lost_qos0, retry_in } => {
+            Event::Disconnected { cause, lost_qos0, retry_in, .. } => {
                 if *lost_qos0 > 0 {
                     self.warn(format_args!("{lost_qos0} messages of QoS 0 were lost with the connection"));
                 }

@@ -13,7 +13,7 @@ use crate::settings::{OptionsError, check_password, check_text};
 use crate::{Options, Server};
 
 /// As whom to connect. Passwords are wiped from memory when they are dropped.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Credentials {
     pub(crate) username: Option<String>,

@@ -10,7 +10,7 @@ use packetboat_core::topic::TopicError;
 use packetboat_core::wire::{PropertiesBuf, Reason};
 
 use crate::settings::OptionsError;
-use crate::{DialError, Receipt, Server};
+use crate::{DialError, Disconnection, Receipt, Server};
 
 /// Why no connection came about.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ use crate::{DialError, Receipt, Server};
 pub enum ConnectError {
     /// The options are wrong; nothing was tried.
     Options(OptionsError),
-    /// The provider of credentials has none.
+    /// The provider of credentials has none, or [`before_connect`](crate::Options::before_connect) failed.
     Credentials {
         /// For which server.
         server: Server,
@@ -74,6 +74,10 @@ pub enum ConnectError {
 pub enum ConnectStage {
     /// The answer of the provider of credentials.
     Credentials,
+    /// The clock to be set: [`Options::require_clock`](crate::Options::require_clock).
+    Clock,
+    /// [`Options::before_connect`](crate::Options::before_connect).
+    Preparing,
     /// A transport of your own that does not say what it waits for.
     Transport,
     /// The addresses of the host's name.
@@ -132,6 +136,8 @@ impl fmt::Display for ConnectStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Credentials => "the provider of credentials did not answer",
+            Self::Clock => "the clock was not set",
+            Self::Preparing => "what is done before each attempt came to no end",
             Self::Transport => "the transport gave no connection",
             Self::Name => "the host name was not resolved, check the name server",
             Self::Tcp => "it does not answer, check address and firewall",
@@ -178,6 +184,8 @@ pub enum PublishError {
     TimedOut {
         /// The payload, if it was owned and not accepted.
         payload: Option<Bytes>,
+        /// Why there was no connection, if there was none.
+        offline: Option<Box<Disconnection>>,
     },
     /// **Not sent.** It was accepted and ended before it was transmitted.
     Withdrawn(Withdrawal),
@@ -218,6 +226,9 @@ impl fmt::Display for PublishError {
         match self {
             Self::Topic(error) => write!(f, "not sent: the topic is wrong: {error}"),
             Self::Rejected { reason, .. } => write!(f, "not sent: {reason}"),
+            Self::TimedOut { offline: Some(cause), .. } => {
+                write!(f, "not sent: the time limit passed while there was no connection: {cause}")
+            }
             Self::TimedOut { .. } => f.write_str("not sent: the time limit passed while it waited"),
             Self::Withdrawn(why) => write!(f, "not sent: {why}"),
             Self::Refused { reason, properties } => {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use packetboat_core::session::{Cause, Limits};
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, Reason, Version};
 
-use crate::shared::{Handle, Key, remember};
+use crate::shared::{Deferred, Handle, Key, Shared, remember};
 use crate::{ConnectError, Server};
 
 /// Where the client stands. Watch it with [`Client::watch`](crate::Client::watch).
@@ -32,6 +32,9 @@ pub enum State {
         /// How long until the next attempt, counted from when this was said.
         retry_in: Duration,
     },
+    /// Not connected, and no attempt comes by itself: after [`Client::go_offline`](crate::Client::go_offline), or until
+    /// something waits for a connection ([`Options::connect_on_demand`](crate::Options::connect_on_demand)).
+    Offline,
     /// Disconnected for good.
     Closed,
 }
@@ -94,6 +97,65 @@ impl fmt::Display for Disconnection {
     }
 }
 
+impl Disconnection {
+    /// Whose doing it was.
+    #[must_use]
+    pub fn by(&self) -> Side {
+        match self {
+            Self::Ended(Cause::Requested | Cause::StoreFailed)
+            | Self::Failed(
+                ConnectError::Options(_) | ConnectError::Credentials { .. } | ConnectError::Closed,
+            ) => Side::Us,
+            Self::Ended(Cause::Refused { .. } | Cause::ByBroker { .. } | Cause::Breach(_))
+            | Self::Failed(ConnectError::Refused { .. } | ConnectError::NotMqtt { .. }) => Side::Broker,
+            // A broker that was stopped looks like a cable that was pulled.
+            _ => Side::Network,
+        }
+    }
+}
+
+/// Who ended a connection or an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// The application, or the client for its sake.
+    Us,
+    /// The broker, with a reason, or by breaking the protocol.
+    Broker,
+    /// Neither said anything: the network, or the end of the broker's process.
+    Network,
+}
+
+/// Why a connection is left while the client goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Leave {
+    /// [`Client::go_offline`](crate::Client::go_offline).
+    Offline,
+    /// [`Client::reconnect`](crate::Client::reconnect).
+    Reconnect,
+    /// [`Client::reconfigure`](crate::Client::reconfigure).
+    Reconfigured,
+    /// It has lasted for [`Options::renew_after`](crate::Options::renew_after).
+    Renewal,
+    /// The first server may be back: [`Options::return_after`](crate::Options::return_after).
+    ToFirstServer,
+}
+
+/// Why another server has its turn.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Switch {
+    /// The one before failed, or a detour ended.
+    #[default]
+    Failover,
+    /// The one before sent us there.
+    Redirected,
+    /// It is the first of the list, tried again.
+    Returned,
+    /// Other options.
+    Reconfigured,
+}
+
 /// Something that happened. Received through [`Client::events`](crate::Client::events).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -108,8 +170,35 @@ pub enum Event {
         cause: Disconnection,
         /// QoS 0 messages that had been reported as sent and did not reach the socket.
         lost_qos0: usize,
-        /// When the next attempt comes, counted from now; `None`: never.
+        /// When the next attempt comes, counted from now; `None`: not by itself.
         retry_in: Option<Duration>,
+        /// Where it goes.
+        next: Option<Server>,
+    },
+    /// The next attempt goes to another server than the last.
+    ServerSwitched {
+        /// The last.
+        from: Server,
+        /// The next.
+        to: Server,
+        /// Why.
+        why: Switch,
+    },
+    /// A connection is being left on purpose; [`Disconnected`](Self::Disconnected) follows.
+    Leaving(Leave),
+    /// A broker sent us elsewhere, and we did not follow.
+    RedirectIgnored {
+        /// Where.
+        reference: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// It seems that another client uses our client identifier: each takes the connection from the other.
+    IdentifierContended {
+        /// The identifier.
+        client_id: Arc<str>,
+        /// The broker said so (5.0). Otherwise it is a guess from connections that closed soon without a word.
+        certain: bool,
     },
     /// A subscription could not be restored after a reconnect; its streams end.
     SubscriptionLost {
@@ -189,6 +278,58 @@ impl fmt::Debug for Events {
 
 const KEPT_EVENTS: usize = 256;
 
+/// Keeps a handler of events in place; made by [`Client::on_event`](crate::Client::on_event). Dropping it removes the
+/// handler.
+#[must_use = "dropping it removes the handler"]
+pub struct EventHandler {
+    pub(crate) shared: Weak<Shared>,
+    pub(crate) key: Key,
+}
+
+impl EventHandler {
+    /// Leave the handler in place for as long as the client lives.
+    pub fn keep(mut self) {
+        self.shared = Weak::new();
+    }
+}
+
+impl Drop for EventHandler {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let gone = shared.lock().listeners.slab.remove(self.key);
+        drop(gone);
+    }
+}
+
+impl fmt::Debug for EventHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventHandler").finish_non_exhaustive()
+    }
+}
+
+type Call = dyn FnMut(&Event) + Send;
+
+/// Called with events, after the lock is released.
+#[derive(Clone)]
+pub(crate) struct Handler(Arc<Mutex<Call>>);
+
+impl Handler {
+    pub(crate) fn new(handler: impl FnMut(&Event) + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(handler)))
+    }
+
+    pub(crate) fn call(&self, event: &Event) {
+        // One that panicked is called again: what it does with that is its own affair.
+        (self.0.lock().unwrap_or_else(PoisonError::into_inner))(event);
+    }
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").finish_non_exhaustive()
+    }
+}
+
 /// Those who listen to events.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
@@ -200,6 +341,8 @@ struct Listener {
     queue: VecDeque<Event>,
     missed: u64,
     waker: Option<Waker>,
+    /// It is called instead of being queued for.
+    handler: Option<Handler>,
 }
 
 impl Listeners {
@@ -207,14 +350,22 @@ impl Listeners {
         self.slab.insert(Listener::default())
     }
 
-    pub(crate) fn tell(&mut self, event: &Event, wake: &mut Vec<Waker>) {
+    pub(crate) fn add_handler(&mut self, handler: Handler) -> Key {
+        self.slab.insert(Listener { handler: Some(handler), ..Listener::default() })
+    }
+
+    pub(crate) fn tell(&mut self, event: &Event, deferred: &mut Deferred) {
         for listener in self.slab.values_mut() {
+            if let Some(handler) = &listener.handler {
+                deferred.rare().calls.push((handler.clone(), event.clone()));
+                continue;
+            }
             if listener.queue.len() == KEPT_EVENTS {
                 listener.queue.pop_front();
                 listener.missed += 1;
             }
             listener.queue.push_back(event.clone());
-            wake.extend(listener.waker.take());
+            deferred.wake.extend(listener.waker.take());
         }
     }
 

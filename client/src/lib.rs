@@ -37,12 +37,14 @@ mod client;
 mod credentials;
 mod error;
 mod events;
+mod hooks;
 mod message;
 mod options;
 mod publish;
 mod receipt;
 mod request;
 mod server;
+mod servers;
 mod settings;
 mod shared;
 mod subscribe;
@@ -52,7 +54,7 @@ mod task;
 mod transport;
 
 pub use packetboat_core::session::{
-    Breach, Cause, Limits, PublishError as RejectReason, Queue, SessionMode,
+    Breach, Cause, ConnectOptions, Limits, PublishError as RejectReason, Queue, SessionMode,
     SubscribeError as SubscribeRejectReason, Will,
 };
 pub use packetboat_core::topic::{TopicError, TopicFilter, TopicName};
@@ -67,13 +69,15 @@ pub use credentials::Credentials;
 pub use error::{
     Closed, ConnectError, ConnectStage, PublishError, Stale, SubscribeError, Undelivered, Withdrawal,
 };
-pub use events::{Connected, Disconnection, Event, Events, State};
+pub use events::{Connected, Disconnection, Event, EventHandler, Events, Leave, Side, State, Switch};
+pub use hooks::{Failure, OnFailure, PrepareError, Preparing, Refusals};
 pub use message::Message;
 pub use options::{Jitter, Options, QueuePolicy, VersionChoice};
 pub use publish::{Enqueue, Publish};
 pub use receipt::{Published, Receipt, Stage};
 pub use request::{Incoming, Request, RequestCounts, RequestError, Responded, Responder, ResponderBuilder};
 pub use server::{Scheme, Server, UrlError};
+pub use servers::ServerOptions;
 pub use settings::OptionsError;
 pub use subscribe::{Subscription, ToMessages, Unsubscribe};
 pub use subscriber::{End, StreamPolicy, Subscriber};

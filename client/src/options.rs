@@ -1,6 +1,7 @@
 //! What a user decides before connecting. All defaults of the client are in [`Options::new`] and nowhere else.
 
 mod exchange;
+mod link;
 
 pub(crate) use exchange::Exchange;
 
@@ -9,16 +10,17 @@ mod road;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use packetboat_core::session::{SessionMode, Will};
 use packetboat_core::wire::{Place, PropertiesBuf, QoS};
 
 use crate::credentials::Provider;
+use crate::hooks::{Hooks, Refusals};
 use crate::server::{Url, UrlError};
 use crate::tap::Taps;
 use crate::transport::Road;
-use crate::{Credentials, Server, Transport};
+use crate::{Credentials, Server, ServerOptions, Transport};
 
 /// Which version of MQTT to speak.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,7 +64,7 @@ pub use packetboat_core::backoff::Jitter;
 #[derive(Clone)]
 pub struct Options {
     pub(crate) server: Result<Server, UrlError>,
-    pub(crate) more_servers: Vec<Result<Server, UrlError>>,
+    pub(crate) more_servers: Vec<ServerOptions>,
     pub(crate) version: VersionChoice,
     pub(crate) client_id: Option<String>,
     pub(crate) credentials: Credentials,
@@ -93,6 +95,13 @@ pub struct Options {
     pub(crate) stable_after: Duration,
     pub(crate) retry_limit: Option<u32>,
     pub(crate) shared_sessions: bool,
+    pub(crate) return_after: Option<Duration>,
+    pub(crate) renew_after: Option<Duration>,
+    pub(crate) refusals: Refusals,
+    pub(crate) redirect_limit: u8,
+    pub(crate) on_demand: bool,
+    pub(crate) require_clock: Option<SystemTime>,
+    pub(crate) hooks: Option<Box<Hooks>>,
     /// Shared by all clients with these options.
     pub(crate) road: Arc<Road>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
@@ -163,18 +172,18 @@ impl Options {
             stable_after: Duration::from_secs(30),
             retry_limit: None,
             shared_sessions: false,
+            return_after: None,
+            renew_after: None,
+            refusals: Refusals::RetrySlowly,
+            redirect_limit: 3,
+            on_demand: false,
+            require_clock: None,
+            hooks: None,
             road: Arc::default(),
             transport: None,
             taps: Taps::default(),
             exchange: Exchange::default(),
         }
-    }
-
-    /// A further server, tried when the ones before fail. Default: none. User and password of the first URL count.
-    #[must_use]
-    pub fn or_server(mut self, url: &str) -> Self {
-        self.more_servers.push(url.parse::<Url>().map(|url| url.server));
-        self
     }
 
     /// The version to speak. Default: [`VersionChoice::Auto`].
@@ -295,34 +304,6 @@ impl Options {
     #[must_use]
     pub fn topic_alias_maximum(mut self, maximum: u16) -> Self {
         self.topic_alias_maximum = maximum;
-        self
-    }
-
-    /// Shortest and longest wait between attempts; each wait doubles the one before. Default: 1 s and 120 s.
-    #[must_use]
-    pub fn backoff(mut self, minimum: Duration, maximum: Duration) -> Self {
-        self.backoff = (minimum, maximum.max(minimum));
-        self
-    }
-
-    /// How waits are made random. Default: [`Jitter::Full`].
-    #[must_use]
-    pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
-    }
-
-    /// A connection that stood so long starts the backoff anew. Default: 30 s.
-    #[must_use]
-    pub fn stable_after(mut self, time: Duration) -> Self {
-        self.stable_after = time;
-        self
-    }
-
-    /// Retries after a first attempt, across servers, before the client gives up. Default: no limit.
-    #[must_use]
-    pub fn retry_limit(mut self, retries: u32) -> Self {
-        self.retry_limit = Some(retries);
         self
     }
 }

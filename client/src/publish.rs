@@ -171,8 +171,9 @@ impl<'a> Publish<'a> {
                     return Poll::Pending;
                 }
                 Self::leave_line(&mut self.stage, inner);
+                let offline = guard.why_offline();
                 drop(guard);
-                Poll::Ready(Err(PublishError::TimedOut { payload: self.owned() }))
+                Poll::Ready(Err(PublishError::TimedOut { payload: self.owned(), offline }))
             }
             (Err(session::PublishError::Full), None) => Poll::Pending,
             (Err(reason), _) => {
@@ -237,7 +238,8 @@ impl<'a> Publish<'a> {
                 self.stage = Stage::Done;
                 if inner.cancel(ticket) {
                     inner.forget(ticket);
-                    return Poll::Ready(Err(PublishError::TimedOut { payload: None }));
+                    let offline = inner.why_offline();
+                    return Poll::Ready(Err(PublishError::TimedOut { payload: None, offline }));
                 }
                 drop(inner);
                 let receipt = Receipt::new(self.shared.clone(), ticket);

@@ -127,6 +127,26 @@ impl Server {
         self.scheme
     }
 
+    /// A server that this one refers to: `host`, `host:port`, `[IPv6]` or `[IPv6]:port`, with this one's port unless
+    /// another is given [5.0, 4.11].
+    pub(crate) fn referenced(&self, text: &str) -> Option<Self> {
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                (host, self::port(port).ok()?)
+            }
+            _ => (text, self.port()),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let fine = !host.is_empty() && !host.contains(['/', '@', '[', ']', '?', '#']);
+        fine.then(|| Self { host: host.into(), port: Some(port), ..self.clone() })
+    }
+
+    /// The same place, however it is written.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let place = |server: &Self| (server.scheme, server.port());
+        place(self) == place(other) && self.host.eq_ignore_ascii_case(&other.host) && self.path == other.path
+    }
+
     /// Host name or address.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -377,6 +397,20 @@ mod tests {
         assert_eq!(url.username.as_deref(), Some("user"));
         for wrong in ["unix://", "unix:///", "unix://host/file", "unix:///file?x"] {
             assert_eq!(parse(wrong).err(), Some(UrlError::NoPath), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn references_are_hosts_with_or_without_a_port() {
+        let here = Server::new("here", 1884);
+        let found = |text| here.referenced(text).map(|server| server.to_string());
+        assert_eq!(found("there").as_deref(), Some("there:1884"));
+        assert_eq!(found("there.example:99").as_deref(), Some("there.example:99"));
+        assert_eq!(found("fe80::1").as_deref(), Some("[fe80::1]:1884"));
+        assert_eq!(found("[fe80::1]").as_deref(), Some("[fe80::1]:1884"));
+        assert_eq!(found("[fe80::1]:99").as_deref(), Some("[fe80::1]:99"));
+        for wrong in ["", ":1", "a:0", "a:b", "mqtt://a", "a/b", "u@h"] {
+            assert_eq!(found(wrong), None, "{wrong}");
         }
     }
 

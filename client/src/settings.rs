@@ -8,13 +8,14 @@ use packetboat_core::topic::{TopicError, TopicName};
 use packetboat_core::wire::Version;
 
 use crate::server::{Scheme, UrlError};
+use crate::servers::Endpoint;
 use crate::transport::Road;
-use crate::{DialError, Options, QueuePolicy, Server, Transport, VersionChoice};
+use crate::{DialError, Options, QueuePolicy, ServerOptions, Transport, VersionChoice};
 
 /// Options found to be right.
 pub(crate) struct Settings {
     /// At least one.
-    pub(crate) servers: Vec<Server>,
+    pub(crate) servers: Vec<Endpoint>,
     /// Without user name and password, which each attempt brings.
     pub(crate) connect: ConnectOptions,
     pub(crate) transport: Arc<dyn Transport>,
@@ -66,12 +67,14 @@ impl Options {
             (None, _) => generated_client_id(),
         };
         check_text("client identifier", &client_id)?;
-        self.credentials.check()?;
-        if self.credentials.password.is_some()
-            && self.credentials.username.is_none()
-            && matches!(self.version, VersionChoice::V311 | VersionChoice::V31)
+        let old = matches!(self.version, VersionChoice::V311 | VersionChoice::V31);
+        for credentials in
+            servers.iter().filter_map(|endpoint| endpoint.credentials.as_ref()).chain([&self.credentials])
         {
-            return Err(OptionsError::PasswordWithoutUsername);
+            credentials.check()?;
+            if old && credentials.password.is_some() && credentials.username.is_none() {
+                return Err(OptionsError::PasswordWithoutUsername);
+            }
         }
         if let Some(name) = self.road.websocket.wrong_header() {
             return Err(OptionsError::Header(name));
@@ -105,19 +108,33 @@ impl Options {
         Ok(Settings { servers, connect, transport, options: self })
     }
 
-    fn servers(&self) -> Result<Vec<Server>, OptionsError> {
-        let all = std::iter::once(&self.server).chain(&self.more_servers);
+    fn servers(&self) -> Result<Vec<Endpoint>, OptionsError> {
+        let first = ServerOptions::of(self.server.clone());
+        let all = std::iter::once(&first).chain(&self.more_servers);
         all.map(|server| {
-            let server = server.clone().map_err(OptionsError::Url)?;
-            let scheme = server.scheme();
+            let endpoint = server.clone().settle(self.backoff).map_err(OptionsError::Url)?;
+            let scheme = endpoint.server.scheme();
             match Road::missing(scheme) {
                 Some(feature) if self.transport.is_none() => {
                     Err(OptionsError::Unsupported { scheme, feature })
                 }
-                _ => Ok(server),
+                _ => Ok(endpoint),
             }
         })
         .collect()
+    }
+}
+
+impl Settings {
+    /// Can a connection made by these to the server at this place not stay under `new` ones?
+    pub(crate) fn needs_reconnect(&self, new: &Self, place: usize) -> bool {
+        let kept =
+            self.servers.get(place).is_some_and(|here| new.servers.iter().any(|other| other.is_same(here)));
+        !kept
+            || self.connect != new.connect
+            || self.options.version != new.options.version
+            || !Arc::ptr_eq(&self.transport, &new.transport)
+            || self.options.credentials != new.options.credentials
     }
 }
 

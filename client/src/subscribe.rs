@@ -103,7 +103,7 @@ impl<'a> Subscription<'a> {
     ) -> Result<(Key, Option<Subscriber>), SubscribeError> {
         let filter = self.filter.clone().map_err(SubscribeError::Filter)?;
         let shared = &self.handle.shared;
-        let capacity = self.capacity.unwrap_or(shared.settings.options.inbound_messages.into());
+        let capacity = self.capacity.unwrap_or(shared.settings().options.inbound_messages.into());
         let stream = with_stream.then(|| Stream::new(Some(filter.clone()), self.policy, capacity));
         let progress = stream.as_ref().map(Stream::progress);
         let mut inner = shared.lock();

@@ -80,7 +80,7 @@ impl Subscriber {
         manual: bool,
         capacity: usize,
     ) -> Self {
-        let window = usize::from(handle.shared.settings.options.inbound_messages).min(capacity);
+        let window = usize::from(handle.shared.settings().options.inbound_messages).min(capacity);
         Self {
             handle,
             key,
@@ -226,7 +226,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         self.finish_current();
         let mut inner = self.handle.shared.lock();
-        let session = self.handle.shared.settings.options.session;
+        let session = inner.settings.options.session;
         let unseen = std::mem::take(&mut self.local);
         let keeps = self.manual || matches!(session, SessionMode::Persistent { .. });
         for message in &unseen {

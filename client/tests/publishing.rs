@@ -161,11 +161,11 @@ async fn a_time_limit_withdraws_what_was_not_sent_and_gives_the_receipt_of_what_
     let sent = client.publish("a", "sent").qos(QoS::AtLeastOnce).timeout(limit).await;
     let Err(PublishError::Unresolved(receipt)) = sent else { panic!("{sent:?}") };
     let queued = client.publish("a", "queued").qos(QoS::AtLeastOnce).timeout(limit).await;
-    assert!(matches!(queued, Err(PublishError::TimedOut { payload: None })), "{queued:?}");
+    assert!(matches!(queued, Err(PublishError::TimedOut { payload: None, .. })), "{queued:?}");
     let _fills = client.publish("a", "fills").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
     let waiting = client.publish("a", String::from("waiting")).qos(QoS::AtLeastOnce).timeout(limit).await;
     assert!(
-        matches!(&waiting, Err(PublishError::TimedOut { payload: Some(payload) }) if payload == "waiting")
+        matches!(&waiting, Err(PublishError::TimedOut { payload: Some(payload), .. }) if payload == "waiting")
     );
     broker.faults().resume_reading();
     receipt.await.unwrap();

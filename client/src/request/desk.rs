@@ -188,12 +188,13 @@ async fn listen(shared: Arc<Shared>, mut stream: Subscriber, address: Address) {
 /// The response topic for the connection there is, or the next one. It is the client's own for as long as it has its
 /// identifier, so that a session that outlives the process does not gather subscriptions.
 async fn wanted(shared: &Shared) -> Result<Address, RequestError> {
+    let settings = shared.settings();
     let mut watch = shared.watch.subscribe();
     let state = watch.wait_for(|state| matches!(state, State::Connected(_) | State::Closed)).await;
     let Ok(state) = state else { return Err(RequestError::Closed) };
     let State::Connected(connected) = &*state else { return Err(RequestError::Closed) };
     let given = connected.properties.as_properties().response_information();
-    let prefix = given.unwrap_or(&shared.settings.options.exchange.response_prefix);
+    let prefix = given.unwrap_or(&settings.options.exchange.response_prefix);
     let name = level(&connected.client_id);
     Ok(Address {
         topic: format!("{}/{name}", prefix.trim_end_matches('/')),

@@ -92,7 +92,7 @@ impl Inner {
 
     /// The connection about to open is not with the server that has the session.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        !self.shared_sessions && self.home.as_ref().is_some_and(|home| *home != self.server)
+        !self.shared_sessions && self.home.as_ref().is_some_and(|home| !home.is_same(&self.server))
     }
 
     /// Nothing is accepted any more.

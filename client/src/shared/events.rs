@@ -29,7 +29,7 @@ impl Inner {
     }
 
     pub(crate) fn tell(&mut self, event: &Event) {
-        self.listeners.tell(event, &mut self.deferred.wake);
+        self.listeners.tell(event, &mut self.deferred);
     }
 
     fn on_event(&mut self, event: session::Event) {
@@ -280,6 +280,6 @@ impl Inner {
         }
         let waiting = std::mem::take(&mut self.unclaimed.waiting);
         self.deferred.drops.extend(waiting.into_iter().map(|(message, ..)| message));
-        self.deferred.state = Some(State::Closed);
+        self.deferred.rare().state = Some(State::Closed);
     }
 }

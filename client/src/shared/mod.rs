@@ -10,11 +10,12 @@ mod receipts;
 mod room;
 mod slab;
 mod streams;
+mod wishes;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
 use packetboat_core::session::{AckToken, Cause, Session, SessionMode, Ticket};
@@ -23,10 +24,10 @@ use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, Reason};
 use tokio::sync::watch;
 
-use crate::events::{Connected, Listeners};
+use crate::events::{Connected, Disconnection, Handler, Listeners};
 use crate::request::Desk;
 use crate::settings::Settings;
-use crate::{Message, Server, State};
+use crate::{Event, Message, Server, State};
 
 pub(crate) use commands::Accepted;
 pub(crate) use held::Held;
@@ -34,14 +35,16 @@ use receipts::Receipts;
 pub(crate) use room::Room;
 pub(crate) use slab::{Key, Slab};
 pub(crate) use streams::{Consumed, Stream, Streams};
+pub(crate) use wishes::{Ending, Leaving, Wishes};
 
 /// Shared by all handles and the task.
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     epoch: tokio::time::Instant,
-    pub(crate) settings: Settings,
     pub(crate) watch: watch::Sender<State>,
     pub(crate) desk: Desk,
+    /// What all handles share; gone when the last of them is.
+    handle: OnceLock<Weak<Handle>>,
 }
 
 /// Counts the handles that keep the client alive: when the last one is dropped the task drains briefly and disconnects.
@@ -53,6 +56,7 @@ pub(crate) struct Handle {
 
 /// What the lock guards.
 pub(crate) struct Inner {
+    pub(crate) settings: Arc<Settings>,
     pub(crate) session: Session<Held>,
     /// The time of the task's last turn: exact enough for those who call while it is awake.
     pub(crate) now: Instant,
@@ -97,7 +101,12 @@ pub(crate) struct Inner {
     pub(crate) ending: Option<Ending>,
     /// Those who wait for the end.
     pub(crate) end_waiters: Vec<Waker>,
-    pub(crate) connect_now: bool,
+    /// What handles want of the task; absent if it is nothing.
+    pub(crate) wishes: Option<Box<Wishes>>,
+    /// The connection is being left on purpose.
+    pub(crate) leaving: Option<Leaving>,
+    /// Why the last attempt failed, or the last connection ended; for those whose time is up.
+    pub(crate) last_failure: Option<Box<Disconnection>>,
     /// The task is gone.
     pub(crate) closed: bool,
     pub(crate) undelivered: usize,
@@ -131,7 +140,15 @@ pub(crate) struct Deferred {
     pub(crate) drops: Vec<Message>,
     /// Wakers that were replaced: the last one of a task may drop the task.
     pub(crate) retired: Vec<Waker>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What comes a few times for each connection.
+#[derive(Default)]
+pub(crate) struct Rare {
     pub(crate) state: Option<State>,
+    /// Handlers and what they are called with, in order.
+    pub(crate) calls: Vec<(Handler, Event)>,
 }
 
 #[derive(Debug, Default)]
@@ -177,15 +194,6 @@ pub(crate) struct Flush {
     pub(crate) done: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ending {
-    pub(crate) reason: Reason,
-    /// What is accepted may be finished until then.
-    pub(crate) drain_until: Instant,
-    /// The session was told.
-    pub(crate) said: bool,
-}
-
 /// Who wants to be woken at a time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Limit {
@@ -195,6 +203,7 @@ pub(crate) enum Limit {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        let settings = Arc::new(settings);
         let inner = Inner {
             session: Session::new(settings.options.config()),
             now: Instant(0),
@@ -218,20 +227,32 @@ impl Shared {
             limits: BinaryHeap::new(),
             listeners: Listeners::default(),
             connected: None,
-            server: settings.servers[0].clone(),
+            server: settings.servers[0].server.clone(),
             home: None,
             shared_sessions: settings.options.shared_sessions,
             client_id: settings.connect.client_id.as_str().into(),
             ended: None,
             ending: None,
             end_waiters: Vec::new(),
-            connect_now: false,
+            wishes: None,
+            leaving: None,
+            last_failure: None,
             closed: false,
             undelivered: 0,
+            settings,
         };
         let watch = watch::Sender::new(State::Connecting);
         let (inner, epoch) = (Mutex::new(inner), tokio::time::Instant::now());
-        Arc::new(Self { inner, epoch, settings, watch, desk: Desk::new() })
+        Arc::new(Self { inner, epoch, watch, desk: Desk::new(), handle: OnceLock::new() })
+    }
+
+    /// The handle of the user's, as long as there is one.
+    pub(crate) fn handle(&self) -> Option<Arc<Handle>> {
+        self.handle.get()?.upgrade()
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.lock().settings.clone()
     }
 
     #[inline]
@@ -252,8 +273,11 @@ impl Shared {
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, keeps: true }
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        let handle = Arc::new(Self { shared, keeps: true });
+        // It is set once, here.
+        let _ = handle.shared.handle.set(Arc::downgrade(&handle));
+        handle
     }
 
     /// One that does not keep the client alive.
@@ -267,8 +291,10 @@ impl Drop for Handle {
         if !self.keeps {
             return;
         }
-        let until = self.shared.now() + self.shared.settings.options.drain_timeout;
-        self.shared.lock().end(Reason::NORMAL_DISCONNECTION, until);
+        let now = self.shared.now();
+        let mut inner = self.shared.lock();
+        let until = now + inner.settings.options.drain_timeout;
+        inner.end(Reason::NORMAL_DISCONNECTION, until);
     }
 }
 
@@ -339,12 +365,22 @@ impl Deferred {
     #[inline]
     fn is_empty(&self) -> bool {
         let lists = self.wake.len() + self.drops.len() + self.retired.len();
-        lists == 0 && self.task.is_none() && self.state.is_none()
+        lists == 0 && self.task.is_none() && self.rare.is_none()
+    }
+
+    #[cold]
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     fn run(self, shared: &Shared) {
-        if let Some(state) = self.state {
-            shared.watch.send_replace(state);
+        if let Some(rare) = self.rare {
+            if let Some(state) = rare.state {
+                shared.watch.send_replace(state);
+            }
+            for (handler, event) in rare.calls {
+                handler.call(&event);
+            }
         }
         for waker in self.wake {
             waker.wake();

@@ -142,6 +142,10 @@ impl Streams {
         Self { slots: Vec::new(), free: Vec::new(), bytes: 0, quota, blocking: 0 }
     }
 
+    pub(crate) fn set_quota(&mut self, bytes: usize) {
+        self.quota = bytes;
+    }
+
     pub(crate) fn insert(&mut self, stream: Stream) -> u32 {
         if let Some(key) = self.free.pop() {
             self.slots[key as usize] = Some(stream);

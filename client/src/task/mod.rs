@@ -2,29 +2,35 @@
 
 mod attempt;
 mod failure;
+mod leaving;
 mod online;
 mod read;
+mod redirect;
+mod retry;
 mod turn;
 mod write;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use packetboat_core::backoff::{Backoff, BackoffOptions, Delays, Next};
-use packetboat_core::session::{ConnectOptions, Phase};
+use packetboat_core::backoff::Backoff;
+use packetboat_core::session::{Cause, Phase};
 use packetboat_core::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
-use zeroize::Zeroize;
 
-use crate::events::{Disconnection, State};
+use crate::events::{Disconnection, Leave, Switch};
+use crate::settings::Settings;
 use crate::shared::{Inner, Shared, WakesFor};
-use crate::{Attempt, ConnectError, ConnectStage, End, Event, Server};
-use attempt::{Opened, Opening};
+use crate::{Attempt, Client, ConnectError, ConnectStage, End, Server};
+use attempt::Opening;
 use failure::Fallback;
 use online::{Online, Step};
 use read::Routes;
+use redirect::Detour;
+use retry::backoff_of;
 
 /// What [`Client::connect`](crate::Client::connect) waits for.
 pub(crate) type First = oneshot::Sender<Result<(), ConnectError>>;
@@ -32,17 +38,26 @@ pub(crate) type First = oneshot::Sender<Result<(), ConnectError>>;
 /// The task of one client.
 pub(crate) struct Task {
     shared: Arc<Shared>,
+    settings: Arc<Settings>,
+    /// Those that count once the connection was left.
+    next_settings: Option<Arc<Settings>>,
     stage: Stage,
     timer: Pin<Box<Sleep>>,
     routes: Routes,
     backoff: Backoff,
-    /// What the next CONNECT says.
-    connect: ConnectOptions,
     fallback: Fallback,
     /// The first attempt decides: no retries until it succeeded.
     first: Option<First>,
     /// The attempt under way must have succeeded by then.
     deadline: Instant,
+    /// The connection was accepted then.
+    since: Instant,
+    detour: Detour,
+    /// Why the next server is another one, if it is.
+    switch: Switch,
+    /// Connections that another client may have taken over, in a row.
+    rivals: u32,
+    clock_is_set: bool,
 }
 
 #[allow(
@@ -55,6 +70,11 @@ enum Stage {
     Online(Online),
     /// Until the next attempt.
     Waiting(Instant),
+    /// Until somebody wants something.
+    Down {
+        /// Whatever it is; otherwise only to connect.
+        on_demand: bool,
+    },
     Over,
 }
 
@@ -63,90 +83,60 @@ enum After {
     /// Try again at once: with another version, or to see whether it closes without a word again.
     Again,
     Failed(Disconnection, usize),
+    /// Left on purpose.
+    Left(Leave, Cause, usize),
     /// As requested.
     Over,
 }
 
 impl Task {
     pub(crate) fn new(shared: Arc<Shared>, first: Option<First>) -> Self {
-        let options = &shared.settings.options;
-        let delays = Delays::new(options.backoff.0, options.backoff.1);
-        let servers = shared.settings.servers.iter().map(|_| delays);
-        let mut backoff =
-            BackoffOptions::new(servers).jitter(options.jitter).stable_after(options.stable_after);
-        if let Some(limit) = options.retry_limit {
-            backoff = backoff.retry_limit(limit);
-        }
+        let settings = shared.lock().settings.clone();
+        let limit = shared.now() + settings.options.connect_timeout;
         Self {
             stage: Stage::Waiting(Instant(0)),
-            timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             routes: Routes::default(),
-            backoff: Backoff::new(backoff, crate::settings::seed()),
-            connect: shared.settings.connect.clone(),
-            fallback: Fallback::new(options.version),
+            backoff: backoff_of(&settings),
+            fallback: Fallback::new(settings.options.version),
             first,
-            deadline: Instant(0),
+            deadline: limit,
+            since: Instant(0),
+            next_settings: None,
+            detour: Detour::default(),
+            switch: Switch::default(),
+            rivals: 0,
+            clock_is_set: settings.options.require_clock.is_none(),
+            settings,
             shared,
         }
     }
 
-    /// Begin an attempt.
-    fn dial(&mut self) {
-        let server = self.server();
-        self.deadline = self.shared.now() + self.shared.settings.options.connect_timeout;
-        let attempt = Attempt::on(self.shared.settings.options.road.clone(), server.clone());
-        self.connect.version = self.fallback.version();
-        let opening = attempt::open(self.shared.clone(), attempt.clone(), self.connect.clone());
-        self.stage = Stage::Dialing(Box::pin(opening), attempt);
-        let mut inner = self.shared.lock();
-        inner.server = server.clone();
-        inner.tell(&Event::Connecting(server));
-        inner.deferred.state = Some(State::Connecting);
-    }
-
+    /// The server of the attempt or connection, or of the next attempt.
     fn server(&self) -> Server {
-        let servers = &self.shared.settings.servers;
-        servers.get(self.backoff.server()).unwrap_or(&servers[0]).clone()
-    }
-
-    fn poll_dialing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Stage::Dialing(opening, attempt) = &mut self.stage else { return Poll::Ready(()) };
-        match opening.as_mut().poll(cx) {
-            Poll::Ready(Ok(Opened { io, mut connect })) => {
-                let mut inner = self.shared.lock();
-                if inner.is_elsewhere() {
-                    inner.session.forget_broker();
-                }
-                inner.session.handle_open(&connect);
-                inner.task.wakes_for = WakesFor::Nothing;
-                drop(inner);
-                connect.password.zeroize();
-                self.stage = Stage::Online(Online::new(io, &connect));
-                return Poll::Ready(());
-            }
-            Poll::Ready(Err(error)) => {
-                self.go_on(After::Failed(Disconnection::Failed(error), 0));
-                return Poll::Ready(());
-            }
-            Poll::Pending => {}
+        if let Some(server) = &self.detour.server {
+            return server.clone();
         }
-        if self.shared.now() >= self.deadline {
-            let stage = attempt.stage();
-            self.go_on(self.timed_out(stage));
-            return Poll::Ready(());
-        }
-        self.poll_offline(self.deadline, cx)
+        let servers = &self.settings.servers;
+        servers.get(self.backoff.server()).unwrap_or(&servers[0]).server.clone()
     }
 
     fn poll_online(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Online(online) = &mut self.stage else { return Poll::Ready(()) };
         let step = online.poll(&self.shared, &mut self.routes, cx);
-        let (online_now, now) = {
-            let inner = self.shared.lock();
-            (inner.connected.is_some(), inner.now)
+        let (online_now, now, wishes) = {
+            let mut inner = self.shared.lock();
+            let closing = inner.session.is_closing();
+            (inner.connected.is_some(), inner.now, if closing { None } else { inner.wishes.take() })
         };
         if online_now && !self.fallback.is_settled() {
             self.settle(now);
+        }
+        if wishes.is_some_and(|wishes| self.obey_online(wishes)) {
+            return Poll::Ready(());
+        }
+        if self.backoff.renewal_deadline().is_some_and(|at| at <= now) && self.renew_if_due() {
+            return Poll::Ready(());
         }
         match step {
             Step::Over => self.connection_over(),
@@ -160,7 +150,10 @@ impl Task {
                     return self.poll_timer(Some(alarm), cx);
                 }
             }
-            Step::Sleep(alarm) => return self.poll_timer(alarm, cx),
+            Step::Sleep(alarm) => {
+                let alarm = [alarm, self.backoff.renewal_deadline()].into_iter().flatten().min();
+                return self.poll_timer(alarm, cx);
+            }
         }
         Poll::Ready(())
     }
@@ -169,18 +162,21 @@ impl Task {
     fn settle(&mut self, now: Instant) {
         self.fallback.accepted();
         self.backoff.connected(now);
-        self.connect.client_id = self.shared.lock().client_id.to_string();
+        self.since = now;
+        self.greet();
         if let Some(first) = self.first.take() {
             let _ = first.send(Ok(()));
         }
     }
 
-    fn timed_out(&self, stage: ConnectStage) -> After {
-        let limit = self.shared.settings.options.connect_timeout;
-        After::Failed(
-            Disconnection::Failed(ConnectError::TimedOut { server: self.server(), stage, limit }),
-            0,
-        )
+    /// The application may say something first.
+    fn greet(&self) {
+        let hooks = self.settings.options.hooks.as_ref();
+        let Some(greet) = hooks.and_then(|hooks| hooks.after_connect.as_ref()) else { return };
+        let connected = self.shared.lock().connected.clone();
+        if let (Some(handle), Some(connected)) = (self.shared.handle(), connected) {
+            tokio::spawn(greet(Client::from(handle), connected));
+        }
     }
 
     /// The connection is over: tell the session, and see what that means.
@@ -192,12 +188,18 @@ impl Task {
         inner.session.handle_close(&online.writer.output, online.writer.taken);
         inner.drain_events();
         let ended = inner.ended.take();
+        let leaving = inner.leaving.take();
         drop(inner);
-        let after = match ended {
+        let after = match (ended, leaving) {
             _ if requested => After::Over,
-            Some((cause, lost_qos0)) if was_online => After::Failed(Disconnection::Ended(cause), lost_qos0),
-            Some((cause, _)) => failure::of_attempt(self.server(), cause, &online.reader, &mut self.fallback),
-            None => After::Over,
+            (Some((cause, lost_qos0)), Some(leaving)) => After::Left(leaving.why, cause, lost_qos0),
+            (Some((cause, lost_qos0)), None) if was_online => {
+                After::Failed(Disconnection::Ended(cause), lost_qos0)
+            }
+            (Some((cause, _)), None) => {
+                failure::of_attempt(self.server(), cause, &online.reader, &mut self.fallback)
+            }
+            (None, _) => After::Over,
         };
         self.go_on(after);
     }
@@ -214,52 +216,35 @@ impl Task {
 
     fn go_on(&mut self, after: After) {
         match after {
-            After::Again => self.dial(),
+            After::Again => self.begin(),
             After::Over => self.finish(&End::Disconnected),
-            After::Failed(cause, lost_qos0) => match (self.first.take(), cause) {
-                (Some(first), Disconnection::Failed(error)) => {
-                    self.finish(&End::GaveUp);
-                    let _ = first.send(Err(error));
+            After::Left(why, cause, lost_qos0) => self.left(why, cause, lost_qos0),
+            After::Failed(cause, lost_qos0) => {
+                if let Some(settings) = self.next_settings.take() {
+                    self.shared.lock().wish(|wishes| wishes.settings = Some(settings));
                 }
-                (_, cause) => self.wait(cause, lost_qos0),
-            },
+                self.fail(cause, lost_qos0);
+            }
         }
-    }
-
-    fn wait(&mut self, cause: Disconnection, lost_qos0: usize) {
-        let now = self.shared.now();
-        let next = match &cause {
-            Disconnection::Ended(_) => self.backoff.lost(now),
-            Disconnection::Failed(_) => self.backoff.failed(now),
-        };
-        self.fallback.next_attempt();
-        let Next::WaitUntil { at, .. } = next else {
-            let mut inner = self.shared.lock();
-            inner.tell(&Event::Disconnected { cause, lost_qos0, retry_in: None });
-            inner.tell(&Event::GaveUp);
-            drop(inner);
-            return self.finish(&End::GaveUp);
-        };
-        let retry_in = at.since(now);
-        let mut inner = self.shared.lock();
-        inner.deferred.state = Some(State::Waiting { cause: cause.clone(), retry_in });
-        inner.tell(&Event::Disconnected { cause, lost_qos0, retry_in: Some(retry_in) });
-        drop(inner);
-        self.stage = Stage::Waiting(at);
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Stage::Waiting(at) = self.stage else { return Poll::Ready(()) };
-        let hurry = std::mem::take(&mut self.shared.lock().connect_now);
-        if hurry || self.shared.now() >= at {
-            self.dial();
+        if let Some(wishes) = self.take_wishes() {
+            self.obey_offline(&wishes);
             return Poll::Ready(());
         }
-        self.poll_offline(at, cx)
+        match self.stage {
+            Stage::Waiting(at) if self.shared.now() >= at => self.begin(),
+            Stage::Waiting(at) => return self.poll_offline(Some(at), cx),
+            Stage::Down { on_demand: true } if self.shared.lock().has_demand() => self.begin(),
+            Stage::Down { .. } => return self.poll_offline(None, cx),
+            _ => {}
+        }
+        Poll::Ready(())
     }
 
     /// While there is no connection: what can be done without, and the end.
-    fn poll_offline(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_offline(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let now = self.shared.now();
         let mut guard = self.shared.lock();
         let inner: &mut Inner = &mut guard;
@@ -280,12 +265,15 @@ impl Task {
             }
         }
         let drain = inner.ending.map(|ending| ending.drain_until);
-        let alarm = [Some(until), by_time, drain].into_iter().flatten().min();
-        if inner.connect_now && matches!(self.stage, Stage::Waiting(_)) {
-            return Poll::Ready(());
+        let alarm = [until, by_time, drain].into_iter().flatten().min();
+        let down = matches!(self.stage, Stage::Down { .. });
+        let on_demand = matches!(self.stage, Stage::Down { on_demand: true });
+        if inner.wishes.is_some() || on_demand && inner.has_demand() {
+            // It came since we looked.
+            cx.waker().wake_by_ref();
         }
-        inner.connect_now = false;
-        inner.sleep(cx, WakesFor::Commands, alarm);
+        // Output can wait for the connection, unless it is what the connection waits for.
+        inner.sleep(cx, if down { WakesFor::Everything } else { WakesFor::Commands }, alarm);
         drop(guard);
         self.poll_timer(alarm, cx)
     }
@@ -303,7 +291,7 @@ impl Task {
 
     fn finish(&mut self, end: &End) {
         self.stage = Stage::Over;
-        self.shared.lock().close(end, self.shared.settings.options.session);
+        self.shared.lock().close(end, self.settings.options.session);
     }
 }
 
@@ -316,7 +304,7 @@ impl Future for Task {
             let again = match &task.stage {
                 Stage::Dialing(..) => task.poll_dialing(cx),
                 Stage::Online(_) => task.poll_online(cx),
-                Stage::Waiting(_) => task.poll_waiting(cx),
+                Stage::Waiting(_) | Stage::Down { .. } => task.poll_waiting(cx),
                 Stage::Over => return Poll::Ready(()),
             };
             if again.is_pending() {

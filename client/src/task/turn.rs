@@ -94,7 +94,8 @@ pub(super) fn turn(
         let blocked = !writer.is_flushed();
         inner.sleep(cx, if blocked { WakesFor::Commands } else { WakesFor::Everything }, alarm);
     }
-    let requested = inner.ending.is_some_and(|ending| ending.said);
+    let left = inner.leaving.is_some_and(|leaving| leaving.said);
+    let requested = left || inner.ending.is_some_and(|ending| ending.said);
     Turn { asleep, may_read, closing, requested, alarm }
 }
 
@@ -173,7 +174,7 @@ impl Inner {
         self.home = Some(self.server.clone());
         self.client_id = connected.client_id.clone();
         let connected = connected.clone();
-        self.deferred.state = Some(events::State::Connected(connected.clone()));
+        self.deferred.rare().state = Some(events::State::Connected(connected.clone()));
         self.tell(&Event::Connected(connected));
     }
 
@@ -201,7 +202,7 @@ impl Inner {
 
     /// Somebody wants the client to end: when nothing is left to be done, or the time is up, the session is told.
     fn ending_turn(&mut self, now: Instant) -> Option<Instant> {
-        let ending = self.ending.filter(|ending| !ending.said)?;
+        let Some(ending) = self.ending.filter(|ending| !ending.said) else { return self.leaving_turn(now) };
         let queue = self.session.queue();
         let finished = queue.messages == 0 && queue.in_flight == 0;
         let drained = finished && (self.connected.is_none() || self.session.is_idle());
@@ -212,5 +213,16 @@ impl Inner {
             return None;
         }
         Some(ending.drain_until)
+    }
+
+    /// The connection is to be left: when nothing is on the way any more, or the time is up, the session is told.
+    fn leaving_turn(&mut self, now: Instant) -> Option<Instant> {
+        let leaving = self.leaving.as_mut().filter(|leaving| !leaving.said)?;
+        if self.session.queue().in_flight > 0 && now < leaving.drain_until {
+            return Some(leaving.drain_until);
+        }
+        leaving.said = true;
+        self.session.leave(Reason::NORMAL_DISCONNECTION);
+        None
     }
 }

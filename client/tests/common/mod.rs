@@ -1,6 +1,7 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod inside;
 pub(crate) mod mosquitto;
 pub(crate) mod proxy;
 

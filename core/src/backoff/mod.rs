@@ -113,6 +113,13 @@ impl Backoff {
         }
     }
 
+    /// Begin with this server of the list instead of the first.
+    #[must_use]
+    pub fn beginning_at(mut self, server: usize) -> Self {
+        self.server = server.min(self.options.servers() - 1);
+        self
+    }
+
     /// The attempt failed, passing refusals ("Server busy") included.
     pub fn failed(&mut self, now: Instant) -> Next {
         self.end_attempt(now, Self::next_wait)
