@@ -1,5 +1,7 @@
 //! The handle.
 
+mod keeping;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -7,18 +9,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use packetboat_core::session::{Limits, Queue, SessionMode};
+use packetboat_core::session::{Limits, Queue};
 use packetboat_core::wire::{Reason, Version};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
-use crate::events::Handler;
 use crate::shared::{Flush, Handle, Key, Shared, Stream, remember};
 use crate::task::{First, Task};
 use crate::{
-    Closed, ConnectError, Event, EventHandler, Events, Incoming, Options, OptionsError, Publish, Request,
-    RequestCounts, ResponderBuilder, State, StreamPolicy, SubscribeError, Subscriber, Subscription,
-    Undelivered, Unsubscribe,
+    Closed, ConnectError, Events, Incoming, Options, Publish, Request, RequestCounts, ResponderBuilder,
+    State, StreamPolicy, SubscribeError, Subscriber, Subscription, Undelivered, Unsubscribe,
 };
 
 /// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives.
@@ -215,76 +215,6 @@ impl Client {
         let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
         self.handle.shared.lock().session.keep_after_disconnect(seconds);
         self.leave(Reason::NORMAL_DISCONNECTION).await
-    }
-
-    /// Ends a wait between attempts, or the rest after [`go_offline`](Self::go_offline): now is a good time.
-    pub fn connect_now(&self) {
-        self.handle.shared.lock().wish(|wishes| (wishes.connect_now, wishes.offline) = (true, false));
-    }
-
-    /// The network is up: ends a wait between attempts. After [`go_offline`](Self::go_offline) it changes nothing. What
-    /// was learnt from failures stays, so that a hint that comes often does not undo the backoff.
-    pub fn network_up(&self) {
-        self.handle.shared.lock().wish(|wishes| wishes.network_up = true);
-    }
-
-    /// Leaves the broker and stays offline until [`connect_now`](Self::connect_now). Nothing is lost: what is on the way
-    /// may come to its end, for at most [`drain_timeout`](Options::drain_timeout); what is accepted, also from now on,
-    /// waits in the queue; streams and subscriptions stay. Returns when the connection is closed.
-    pub async fn go_offline(&self) {
-        let mut watch = self.handle.shared.watch.subscribe();
-        self.handle.shared.lock().wish(|wishes| (wishes.connect_now, wishes.offline) = (false, true));
-        // The sender lives as long as the client.
-        let _ = watch.wait_for(|state| matches!(state, State::Offline | State::Closed)).await;
-    }
-
-    /// Replaces the connection by a fresh one, for other credentials or another route for example: what is on the way
-    /// comes to its end, for at most [`drain_timeout`](Options::drain_timeout), and publishing waits meanwhile.
-    pub fn reconnect(&self) {
-        self.handle.shared.lock().wish(|wishes| wishes.reconnect = true);
-    }
-
-    /// The options in use.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        self.handle.shared.settings().options.clone()
-    }
-
-    /// Takes other options while everything goes on. Bounds, policies, time limits, hooks, backoff and further servers
-    /// count at once; for what CONNECT says, the version, the transport, and for another server in place of the one in
-    /// use, the connection is left as by [`reconnect`](Self::reconnect). Wrong options change nothing.
-    ///
-    /// Whatever was accepted stays accepted. When the server changes, messages that were never transmitted go to the new
-    /// one, in their order. Those on the way that the old server did not confirm within
-    /// [`drain_timeout`](Options::drain_timeout) are sent to the new one as well, as after a lost session: QoS 1 messages
-    /// may be on both servers, and so may those of QoS 2, whose receipts say
-    /// [`possible_duplicate`](crate::Published::possible_duplicate). Subscriptions are made on the new server; what the
-    /// old one still had queued for them stays there. A generated client identifier is kept.
-    ///
-    /// ```no_run
-    /// # use std::time::Duration;
-    /// # use packetboat::{Client, OptionsError};
-    /// # fn example(client: &Client) -> Result<(), OptionsError> {
-    /// client.reconfigure(client.options().keep_alive(Duration::from_secs(20)))
-    /// # }
-    /// ```
-    pub fn reconfigure(&self, options: impl Into<Options>) -> Result<(), OptionsError> {
-        let mut options = options.into();
-        let shared = &self.handle.shared;
-        if options.client_id.is_none() && options.session == SessionMode::UntilDisconnect {
-            options.client_id = Some(shared.lock().client_id.to_string());
-        }
-        let settings = Arc::new(options.settle()?);
-        shared.lock().wish(|wishes| wishes.settings = Some(settings));
-        Ok(())
-    }
-
-    /// Calls `handler` with every [`Event`](crate::Event) from now on, until the guard is dropped. It is called by the
-    /// task or thread that made it happen, which waits for it: it must be brief.
-    #[must_use = "dropping it removes the handler"]
-    pub fn on_event(&self, handler: impl FnMut(&Event) + Send + 'static) -> EventHandler {
-        let key = self.handle.shared.lock().listeners.add_handler(Handler::new(handler));
-        EventHandler { shared: Arc::downgrade(&self.handle.shared), key }
     }
 
     /// Where the client stands.

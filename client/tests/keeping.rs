@@ -412,6 +412,25 @@ async fn two_clients_with_one_identifier_are_noticed_and_slow_each_other_down() 
     }
 }
 
+/// However long each connection stood, the next one is waited for longer.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_taken_over_does_not_count_as_stable() {
+    let broker = Inside::new();
+    let network = Network::new([("one", Host::Broker(broker.clone()))]);
+    let client = Client::start(exact(&network)).unwrap();
+    let mut events = client.events();
+    for wait in [2, 4, 8, 16] {
+        connected(&mut events).await;
+        tokio::time::sleep(100 * SECOND).await;
+        let before = network.count();
+        broker.with(|core, now| core.disconnect("boat", Reason::SESSION_TAKEN_OVER, now));
+        disconnected(&mut events).await;
+        let since = tokio::time::Instant::now();
+        network.attempts(before + 1).await;
+        assert_eq!(since.elapsed().as_millis() / 1000, wait, "{:?}", since.elapsed());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn offline_stays_offline_until_told_otherwise_and_loses_nothing() {
     let broker = Inside::new();
@@ -477,9 +496,9 @@ async fn on_demand_a_lost_connection_is_restored_when_something_waits_for_it() {
         tokio::time::sleep(Duration::from_hours(5)).await;
         assert_eq!(network.count(), count - 1);
         match demand {
-            "publish" => drop(client.publish("a", "b").qos(QoS::ExactlyOnce).await.unwrap()),
-            "subscribe" => streams.push(client.subscribe("a").await.unwrap()),
-            _ => drop(client.publish("a", "b").await.unwrap()),
+            "publish" => drop(patient(client.publish("a", "b").qos(QoS::ExactlyOnce)).await.unwrap()),
+            "subscribe" => streams.push(patient(client.subscribe("a")).await.unwrap()),
+            _ => drop(patient(client.publish("a", "b")).await.unwrap()),
         }
         assert_eq!(network.count(), count, "{demand}");
     }

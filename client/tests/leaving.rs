@@ -97,6 +97,38 @@ async fn a_fresh_connection_is_made_when_asked_and_leaving_waits_no_longer_than_
     assert!(arrived.contains(&"while leaving".to_owned()), "{arrived:?}");
 }
 
+/// Found by random worlds: a renewal that came due while the client was on its way offline called it back.
+#[tokio::test(start_paused = true)]
+async fn going_offline_is_called_off_by_the_application_alone() {
+    let broker = Inside::new();
+    let network = Network::new([("one", Host::Broker(broker.clone()))]);
+    let client = Client::connect(options(&network).renew_after(10 * SECOND)).await.unwrap();
+    broker.with(|core, _| {
+        core.faults().swallow(PacketType::Puback);
+    });
+    let receipt = client.publish("a", "b").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
+    tokio::time::sleep(8 * SECOND).await;
+    patient(client.go_offline()).await;
+    assert!(matches!(client.state(), packetboat::State::Offline));
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(network.count(), 1);
+    client.connect_now();
+    connected(&mut client.events()).await;
+    let leaving = tokio::spawn({
+        let client = client.clone();
+        async move { client.go_offline().await }
+    });
+    tokio::time::sleep(SECOND).await;
+    client.connect_now();
+    patient(leaving).await.unwrap();
+    broker.with(|core, _| {
+        core.faults().clear();
+    });
+    client.reconnect();
+    patient(receipt).await.unwrap();
+    assert!(network.count() > 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_needs_no_reconnect_counts_at_once() {
     let broker = Inside::new();
@@ -129,6 +161,11 @@ async fn other_connect_options_reconnect_and_what_is_queued_follows_to_another_s
     client.reconfigure(client.options().keep_alive(20 * SECOND)).unwrap();
     assert_eq!(left(&mut events).await, Leave::Reconfigured);
     assert!(connected(&mut events).await, "the same session");
+    client.reconfigure(client.options().username("boat").password("other")).unwrap();
+    assert_eq!(left(&mut events).await, Leave::Reconfigured);
+    assert!(connected(&mut events).await);
+    let own = packetboat::ServerOptions::new("mqtt://one").password("own");
+    client.reconfigure(client.options().or_server(own)).unwrap();
 
     // One is never confirmed, and others wait behind it.
     one.with(|core, _| {

@@ -103,6 +103,8 @@ pub(crate) struct Inner {
     pub(crate) end_waiters: Vec<Waker>,
     /// What handles want of the task; absent if it is nothing.
     pub(crate) wishes: Option<Box<Wishes>>,
+    /// Told to stay offline, and not told otherwise since.
+    pub(crate) stays_down: bool,
     /// The connection is being left on purpose.
     pub(crate) leaving: Option<Leaving>,
     /// Why the last attempt failed, or the last connection ended; for those whose time is up.
@@ -235,6 +237,7 @@ impl Shared {
             ending: None,
             end_waiters: Vec::new(),
             wishes: None,
+            stays_down: false,
             leaving: None,
             last_failure: None,
             closed: false,

@@ -85,9 +85,10 @@ impl Task {
             return;
         }
         inner.session.hold();
-        match &mut inner.leaving {
-            Some(leaving) => leaving.why = why,
-            none => *none = Some(Leaving { why, drain_until, said: false }),
+        if let Some(leaving) = &mut inner.leaving {
+            leaving.why = why;
+        } else {
+            inner.leaving = Some(Leaving { why, drain_until, said: false });
         }
         inner.tell(&Event::Leaving(why));
     }
@@ -107,7 +108,8 @@ impl Task {
         }
         self.detour.ended(true);
         self.fallback.next_attempt();
-        let stays = why == Leave::Offline;
+        // Whatever was the reason at first: what is wanted now counts.
+        let stays = self.shared.lock().stays_down;
         let next = (!stays).then(|| self.server());
         let retry_in = next.is_some().then_some(std::time::Duration::ZERO);
         let cause = Disconnection::Ended(cause);

@@ -47,7 +47,7 @@ impl Network {
     /// Waits until so many attempts were made; all of them, with the time since the one before in seconds.
     pub(crate) async fn attempts(&self, count: usize) -> Vec<(u64, String)> {
         let mut watch = self.0.dialed.subscribe();
-        let all = watch.wait_for(|dialed| dialed.len() >= count).await.unwrap().clone();
+        let all = patient(watch.wait_for(|dialed| dialed.len() >= count)).await.unwrap().clone();
         let mut last = Duration::ZERO;
         let gap = |(at, name): (Duration, String)| {
             let gap = at.saturating_sub(std::mem::replace(&mut last, at));
@@ -175,7 +175,7 @@ impl Inside {
 
 /// Within so much virtual time: long enough for every wait there is.
 pub(crate) async fn patient<T>(what: impl Future<Output = T>) -> T {
-    super::within(Duration::from_secs(1_000_000), what).await
+    super::within(Duration::from_secs(100_000), what).await
 }
 
 /// The next event of this kind, which must come.
