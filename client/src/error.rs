@@ -198,11 +198,38 @@ pub enum PublishError {
     },
     /// **Sent, and nobody knows yet.** The time limit passed after it was transmitted: the receipt goes on.
     Unresolved(Receipt),
-    /// **Sent, and nobody will know.** The broker lost the session before it confirmed an exactly-once message, and
-    /// such messages are not to be sent again.
-    Uncertain,
+    /// **Sent, and nobody will know.** It was not confirmed and is not to be sent again.
+    Uncertain(Uncertainty),
     /// **Perhaps sent.** The client was closed, or its runtime shut down, before the broker confirmed it.
     Closed,
+}
+
+/// Why nobody will know what became of a message that was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Uncertainty {
+    /// The broker lost the session before it confirmed an exactly-once message, and
+    /// [`resend_unresolved`](crate::Options::resend_unresolved) is off.
+    SessionLost,
+    /// So many connections ended when it was sent, the last ones with nothing else on the way: see
+    /// [`poison_limit`](crate::Options::poison_limit). Others are sent.
+    Poison {
+        /// Connections that ended.
+        connections: u8,
+    },
+}
+
+impl fmt::Display for Uncertainty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SessionLost => f.write_str("the broker lost the session before confirming"),
+            Self::Poison { connections } => write!(
+                f,
+                "{connections} connections ended when it was sent: look for what the broker has against it, its size, \
+                 topic or permissions"
+            ),
+        }
+    }
 }
 
 /// Why an accepted message was never transmitted.
@@ -238,9 +265,7 @@ impl fmt::Display for PublishError {
             Self::Unresolved(_) => f.write_str(
                 "sent, but not confirmed within the time limit: await the receipt, do not send again",
             ),
-            Self::Uncertain => {
-                f.write_str("sent, but the broker lost the session before confirming: it may have arrived")
-            }
+            Self::Uncertain(why) => write!(f, "sent, and perhaps not arrived: {why}"),
             Self::Closed => {
                 f.write_str("the client was closed before the message was confirmed: it may have arrived")
             }

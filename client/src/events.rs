@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use packetboat_core::session::{Cause, Limits};
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::{PropertiesBuf, Reason, Version};
+use packetboat_core::wire::{PropertiesBuf, QoS, Reason, Version};
 
 use crate::shared::{Deferred, Handle, Key, Shared, remember};
 use crate::{ConnectError, Server};
@@ -227,6 +227,17 @@ pub enum Event {
         topic: String,
         /// Its size in bytes.
         size: usize,
+    },
+    /// A message was given up, so that others can be sent: connections ended whenever it was sent.
+    Poison {
+        /// Where it was to go.
+        topic: Box<str>,
+        /// Its delivery guarantee.
+        qos: QoS,
+        /// Bytes of its topic, properties and payload.
+        size: usize,
+        /// Connections that ended.
+        connections: u8,
     },
     /// The retry limit is reached: the client is closed.
     GaveUp,

@@ -67,7 +67,8 @@ pub use body::Body;
 pub use client::Client;
 pub use credentials::Credentials;
 pub use error::{
-    Closed, ConnectError, ConnectStage, PublishError, Stale, SubscribeError, Undelivered, Withdrawal,
+    Closed, ConnectError, ConnectStage, PublishError, Stale, SubscribeError, Uncertainty, Undelivered,
+    Withdrawal,
 };
 pub use events::{Connected, Disconnection, Event, EventHandler, Events, Leave, Side, State, Switch};
 pub use hooks::{Failure, OnFailure, PrepareError, Preparing, Refusals};

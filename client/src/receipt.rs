@@ -9,7 +9,7 @@ use packetboat_core::session::{self, Outcome, Ticket};
 use packetboat_core::wire::{PropertiesBuf, Reason};
 
 use crate::shared::Shared;
-use crate::{PublishError, Withdrawal};
+use crate::{PublishError, Uncertainty, Withdrawal};
 
 /// A message was delivered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -137,7 +137,10 @@ pub(crate) fn result_of(outcome: Outcome) -> Result<Published, PublishError> {
                 Ok(Published { reason, properties, possible_duplicate })
             };
         }
-        Outcome::Unresolved => return Err(PublishError::Uncertain),
+        Outcome::Unresolved => return Err(PublishError::Uncertain(Uncertainty::SessionLost)),
+        Outcome::Poison { connections } => {
+            return Err(PublishError::Uncertain(Uncertainty::Poison { connections }));
+        }
         Outcome::Expired => Withdrawal::Expired,
         Outcome::Dropped => Withdrawal::Dropped,
         Outcome::Cancelled => Withdrawal::Cancelled,

@@ -44,6 +44,7 @@ impl Options {
             },
             queue_qos0_offline: self.queue_qos0_offline,
             acknowledgement_timeout: self.acknowledgement_timeout,
+            poison_limit: self.poison_limit,
             outgoing_aliases: self.outgoing_aliases,
             maximum_qos: self.maximum_qos,
             durable: false,

@@ -27,10 +27,10 @@ impl Mosquitto {
         let directory = std::env::temp_dir().join(format!("packetboat-soak-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let here = directory.display();
-        // On every change: a process that is killed has forgotten little.
+        // Every second: a process that is killed has forgotten little. On every change is more than it can bear.
         let configuration = format!(
             "listener {port} 127.0.0.1\nuser root\nallow_anonymous true\npersistence true\npersistence_location {here}/\n\
-             autosave_interval 1\nautosave_on_changes true\nlog_type all\nmax_queued_messages 0\nmax_inflight_messages 20\n"
+             autosave_interval 1\nlog_type all\nmax_queued_messages 0\nmax_inflight_messages 20\n"
         );
         fs::write(directory.join("mosquitto.conf"), configuration)?;
         let mut broker = Self { program, child: None, port, directory };

@@ -50,4 +50,13 @@ impl Options {
         self.shared_sessions = shared;
         self
     }
+
+    /// A message is given up when so many connections ended while it was on the way, all but the first two with nothing
+    /// beside it. Silence, a missing acknowledgement and goodbyes that name another reason do not count. Three at
+    /// least; zero: never. Default: 5.
+    #[must_use]
+    pub fn poison_limit(mut self, connections: u8) -> Self {
+        self.poison_limit = connections;
+        self
+    }
 }

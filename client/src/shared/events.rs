@@ -46,6 +46,9 @@ impl Inner {
                 self.orphans.retain(|orphan| *orphan != filter);
                 self.tell(&Event::SubscriptionLost { filter, reason });
             }
+            session::Event::Poison { topic, qos, size, connections, .. } => {
+                self.tell(&Event::Poison { topic, qos, size, connections });
+            }
             session::Event::SubscriptionsRestored => self.tell(&Event::SubscriptionsRestored),
             session::Event::Connected { session_present, version, properties } => {
                 if session_present {

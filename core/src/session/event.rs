@@ -173,6 +173,12 @@ pub enum Outcome {
     Unresolved,
     /// The store could not keep it.
     NotStored,
+    /// Each time it was sent the connection ended, so often, and the last times nothing else was on the way. It is not
+    /// sent again, so that others can be.
+    Poison {
+        /// Connections that ended so.
+        connections: u8,
+    },
 }
 
 /// A message that arrived, as the session must know it.
@@ -360,6 +366,19 @@ pub enum Event {
     },
     /// All subscriptions of the session stand again after a reconnect.
     SubscriptionsRestored,
+    /// A message was given up because connections ended whenever it was sent: [`Outcome::Poison`].
+    Poison {
+        /// Where it was to go.
+        topic: Box<str>,
+        /// Packet identifier, if it had one still.
+        id: Option<u16>,
+        /// Delivery guarantee.
+        qos: QoS,
+        /// Bytes of topic, properties and payload.
+        size: usize,
+        /// Connections that ended.
+        connections: u8,
+    },
     /// The connection ended. Exactly once for each opened connection.
     Disconnected {
         /// Why.

@@ -133,6 +133,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.forget_inbound();
         }
         self.restore_subscriptions(connack.session_present);
+        self.be_careful();
         self.pump(now);
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::wire::{
 const SPLICE: usize = 16 * 1024;
 
 /// Encoded bytes that wait for the socket before messages have to wait instead.
-const OUTPUT_HIGH_WATER: u64 = 256 * 1024;
+pub(super) const OUTPUT_HIGH_WATER: u64 = 256 * 1024;
 
 /// Bytes of a topic alias property.
 const ALIAS: usize = 3;
@@ -39,6 +39,10 @@ pub(super) struct Link<P> {
     pub(super) written: u64,
     /// So many may wait for the socket before messages have to wait; zero holds all messages back.
     pub(super) high_water: u64,
+    /// No message is to be sent before the next connection.
+    pub(super) on_hold: bool,
+    /// Messages are sent one at a time, with nothing beside them.
+    pub(super) careful: bool,
     pub(super) aliases: alias::Outgoing,
     /// Answers that wait for the store, with the record that must be committed.
     pub(super) due: VecDeque<(u64, AckKind, u16, Reason)>,
@@ -66,6 +70,8 @@ impl<P> Link<P> {
             position: 0,
             written: 0,
             high_water: OUTPUT_HIGH_WATER,
+            on_hold: false,
+            careful: false,
             aliases: alias::Outgoing::default(),
             due: VecDeque::new(),
             receive_maximum: u16::MAX,

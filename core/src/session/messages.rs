@@ -26,9 +26,9 @@ pub(super) const REQUEST: Use = u32::MAX;
 pub(super) struct Messages<P> {
     pub(super) records: Records<P>,
     /// Messages with an identifier, in the order of their first transmission.
-    flight: List,
+    pub(super) flight: List,
     /// QoS 1 and 2 without an identifier, in order of acceptance.
-    queue: List,
+    pub(super) queue: List,
     /// QoS 0, in order of acceptance.
     queue0: List,
     pub(super) ids: IdTable<Use>,
@@ -37,6 +37,8 @@ pub(super) struct Messages<P> {
     /// Those of `bytes` that are in `flight`.
     flight_bytes: usize,
     sequence: u64,
+    /// There may be messages that have to be sent with nothing beside them: see poison.rs.
+    pub(super) suspected: bool,
     /// PUBRECs so far.
     receipts: u64,
     // ---- one connection
@@ -60,6 +62,7 @@ impl<P> Default for Messages<P> {
             bytes: 0,
             flight_bytes: 0,
             sequence: 0,
+            suspected: false,
             receipts: 0,
             unsent: None,
             occupied: Window::default(),
@@ -103,16 +106,20 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.ids.value(id).filter(|slot| *slot != REQUEST)
     }
 
-    /// The connection is gone and the socket took `written` bytes of it.
-    pub(super) fn link_lost(&mut self, written: u64) {
+    /// The connection is gone and the socket took `written` bytes of it. Is one of them to blame?
+    pub(super) fn link_lost(&mut self, written: u64, suspicious: bool) {
         let mut at = self.flight.first();
         while let Some(slot) = at {
             at = self.records.following(slot);
             let record = self.records.at_mut(slot);
             record.occupies = false;
             if matches!(record.state, State::AwaitPuback | State::AwaitPubrec) {
-                record.transmitted |= record.start < written;
+                let taken = record.start < written;
+                record.transmitted |= taken;
                 record.state = State::ToSend;
+                if taken && suspicious {
+                    self.suspected |= record.interrupted();
+                }
             }
         }
         // What was never transmitted stands at the end: later messages were encoded behind it.

@@ -43,6 +43,7 @@ mod outbound;
 mod outcomes;
 mod output;
 mod packets;
+mod poison;
 mod receiver;
 mod record;
 mod records;
@@ -261,7 +262,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
         let cause = self.link.cause.take().unwrap_or(Cause::Lost);
         let lost_qos0 = unsent.unwritten_qos0(taken) + self.link.output.unwritten_qos0(0);
-        self.outbound.link_lost(self.link.written);
+        self.outbound.link_lost(self.link.written, cause.may_be_poison());
+        self.give_up_poison();
         self.inbound.link_lost();
         self.subscriptions.link_lost();
         self.link.end();
@@ -274,6 +276,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// come to its end before [`leave`](Self::leave).
     pub fn hold(&mut self) {
         self.link.high_water = 0;
+        self.link.on_hold = true;
     }
 
     /// Take these bounds and policies from now on; what was accepted under others stays.

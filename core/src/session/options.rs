@@ -135,6 +135,10 @@ pub struct Config {
     pub queue_qos0_offline: bool,
     /// A PUBACK, PUBREC, PUBCOMP, SUBACK or UNSUBACK missing for so long declares the link dead.
     pub acknowledgement_timeout: Duration,
+    /// A message is given up when so many connections have ended while it was unanswered, the first two perhaps for
+    /// something else and the others with nothing else on the way. Ends that have another reason do not count. Zero:
+    /// never; below three: three.
+    pub poison_limit: u8,
     /// Topic aliases we use towards the broker, at most; zero: none.
     pub outgoing_aliases: u16,
     /// Messages above this QoS are accepted at this QoS.
@@ -159,6 +163,7 @@ impl Default for Config {
             overflow: Overflow::Refuse,
             queue_qos0_offline: true,
             acknowledgement_timeout: Duration::from_mins(1),
+            poison_limit: 5,
             outgoing_aliases: 0,
             maximum_qos: QoS::ExactlyOnce,
             durable: false,

@@ -80,6 +80,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
         self.send_due_replies();
         self.send_requests(now);
+        if self.link.careful && self.send_alone(now) {
+            return;
+        }
         while self.unwritten() < self.link.high_water {
             self.admit(now);
             let Some(slot) = self.next_to_send() else { return };
@@ -201,7 +204,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// How many messages may be on the way. Before 5.0 a broker announces no receive maximum, and some confirm QoS 2
     /// messages beyond theirs without keeping them.
-    fn window(&self) -> Window {
+    pub(super) fn window(&self) -> Window {
         let all = usize::from(self.config.window.min(self.link.limits.receive_maximum)).max(1);
         let unannounced = usize::from(self.config.unannounced_window).max(1);
         let exactly_once = if self.link.limits.properties { all } else { all.min(unannounced) };
@@ -209,7 +212,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     }
 
     /// Give identifiers to queued messages while the window has room.
-    fn admit(&mut self, now: Instant) {
+    pub(super) fn admit(&mut self, now: Instant) {
         let window = self.window();
         while let Some(slot) = self.outbound.admissible(window) {
             let record = self.outbound.records.at(slot);
@@ -237,7 +240,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
     }
 
-    fn transmit(&mut self, slot: u32, now: Instant) {
+    pub(super) fn transmit(&mut self, slot: u32, now: Instant) {
         if let Err(outcome) = self.may_transmit(slot, now) {
             return self.finish_record(slot, outcome);
         }

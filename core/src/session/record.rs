@@ -49,6 +49,8 @@ pub(super) struct Record<P> {
     pub(super) possible_duplicate: bool,
     /// Takes one of the broker's receive maximum on this connection.
     pub(super) occupies: bool,
+    /// Connections that ended while its PUBLISH was unanswered, and might have ended because of it.
+    pub(super) interruptions: u8,
     /// Packet identifier, or zero.
     pub(super) id: u16,
     topic_len: u16,
@@ -118,6 +120,7 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
             attempted: false,
             possible_duplicate: false,
             occupies: false,
+            interruptions: 0,
             id: 0,
             topic_len: 0,
             properties_len: 0,
@@ -153,6 +156,7 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
         self.attempted = false;
         self.possible_duplicate = false;
         self.occupies = false;
+        self.interruptions = 0;
         self.id = 0;
         self.topic_len = u16::try_from(parts.topic.len()).unwrap_or(u16::MAX);
         self.properties_len = u32::try_from(parts.properties.len()).unwrap_or(u32::MAX);

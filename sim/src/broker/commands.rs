@@ -97,6 +97,14 @@ impl Broker {
         self.sessions.get(client).map_or(0, open)
     }
 
+    /// This client will not send the message under this identifier again: it gave it up, and knows that it does so
+    /// against [MQTT-4.4.0-1].
+    pub fn gave_up(&mut self, client: &str, id: u16) {
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.given_up.insert(id);
+        }
+    }
+
     /// The settings. Limits that were announced to connected clients hold for them until they connect again.
     pub fn config_mut(&mut self) -> &mut Config {
         &mut self.desk.config

@@ -44,6 +44,8 @@ pub struct Config {
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Topics nobody may publish or subscribe to.
     pub denied: Vec<TopicFilter>,
+    /// Where a message to such a topic comes, it hangs up without a word, as brokers do that stumble over one.
+    pub poisonous: Vec<TopicFilter>,
     /// Unacknowledged PUBLISH packets it takes from a 5.0 client. Not zero.
     pub receive_maximum: u16,
     /// Largest packet it takes, in bytes; announced to 5.0 clients. Not zero.
@@ -107,6 +109,7 @@ impl Default for Config {
             wrong_version: Refusal::Code(Reason::UNSUPPORTED_PROTOCOL_VERSION),
             credentials: BTreeMap::new(),
             denied: Vec::new(),
+            poisonous: Vec::new(),
             receive_maximum: 1024,
             maximum_packet_size: 16 * 1024 * 1024,
             maximum_qos: QoS::ExactlyOnce,
@@ -163,6 +166,10 @@ impl Config {
             shared_available: self.shared_available,
             topic_alias_maximum: self.topic_alias_maximum,
         }
+    }
+
+    pub(super) fn is_poisonous(&self, topic: &str) -> bool {
+        self.poisonous.iter().any(|filter| packetboat_core::topic::matches(filter.as_str(), topic))
     }
 
     pub(super) fn is_denied(&self, topic: &str) -> bool {

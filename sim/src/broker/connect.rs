@@ -78,6 +78,9 @@ impl Broker {
             session.inbound.retain(|_, entry| entry.qos == QoS::ExactlyOnce);
         }
         connection.watch.excused = session.excused;
+        for id in std::mem::take(&mut session.given_up) {
+            session.inbound.remove(&id);
+        }
         let unanswered = session.inbound.iter().filter(|(_, entry)| entry.state == InboundState::Taken);
         connection.watch.to_resend = unanswered.map(|(id, _)| *id).collect();
         self.greet(id, connect, present, now);

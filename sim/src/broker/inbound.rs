@@ -22,6 +22,9 @@ enum Taken {
 
 impl Broker {
     pub(super) fn handle_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, now: Instant) {
+        if self.desk.config.is_poisonous(publish.topic) {
+            return self.cut(id, now);
+        }
         let Some(mut client) = self.client(id, now) else { return };
         let taken = client.take(publish);
         let reason = match taken {

@@ -1,6 +1,6 @@
 //! What lives as long as a session: subscriptions, and messages under way in both directions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub(super) will: Option<(Instant, super::connection::Will)>,
     pub(super) subscriptions: BTreeMap<TopicFilter, Subscription>,
     pub(super) inbound: BTreeMap<u16, Inbound>,
+    /// Identifiers of messages that the client has given up: they are not expected again.
+    pub(super) given_up: BTreeSet<u16>,
     /// Numbers the client's messages and its releases.
     pub(super) orders: u64,
     pub(super) inflight: VecDeque<Delivery>,
@@ -111,6 +113,7 @@ impl Session {
             will: None,
             subscriptions: BTreeMap::new(),
             inbound: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             orders: 0,
             inflight: VecDeque::new(),
             queue: VecDeque::new(),

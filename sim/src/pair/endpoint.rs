@@ -57,6 +57,8 @@ pub struct Endpoint {
     /// Operations the store makes safe by itself; beyond them somebody has to.
     pub(crate) commit_eagerly: bool,
     pub(crate) witness: Witness,
+    /// Identifiers of messages it gave up.
+    pub(crate) given_up: Vec<u16>,
     /// Connections opened so far, and those among them whose `Connected` is in `events`.
     opened: u64,
     pub(crate) connected: VecDeque<u64>,
@@ -81,6 +83,7 @@ impl Endpoint {
             store: config.durable.then(Store::default),
             commit_eagerly: true,
             witness: Witness::new(options.version, &config),
+            given_up: Vec::new(),
             opened: 0,
             connected: VecDeque::new(),
             out: Output::default(),
@@ -242,6 +245,10 @@ impl Endpoint {
         while let Some(event) = self.session.poll_event() {
             if matches!(event, Event::Connected { .. }) {
                 self.connected.push_back(self.opened);
+            }
+            if let Event::Poison { id: Some(id), .. } = event {
+                self.witness.gave_up(id);
+                self.given_up.push(id);
             }
             self.events.push(event);
         }

@@ -322,6 +322,9 @@ impl Pair {
             wire.link.handle_close(Direction::ToBroker);
             wire.link.handle_drop(Direction::ToClient);
             self.client.close();
+            for id in self.client.given_up.drain(..) {
+                self.broker.gave_up(CLIENT, id);
+            }
             self.remains.extend(self.wire.take());
             return true;
         }

@@ -147,6 +147,11 @@ impl Witness {
         self.plain_taken += self.plain.drain(..).filter(|end| *end <= taken).count();
     }
 
+    /// The client will not send this message again.
+    pub(crate) fn gave_up(&mut self, id: u16) {
+        self.exchanges.remove(&id);
+    }
+
     /// The client gets this packet.
     pub(crate) fn received(&mut self, packet: &Packet<'_>) {
         match packet {

@@ -7,6 +7,7 @@ use packetboat_core::session::{Accepted, Outcome, Outgoing, Payload, Tag, Ticket
 use packetboat_core::topic::TopicName;
 use packetboat_core::wire::{PropertiesBuf, QoS};
 
+use super::plan::POISON;
 use super::{Promise, World};
 use crate::broker;
 use crate::pair::CLIENT;
@@ -101,7 +102,8 @@ impl World {
 
     fn publish_one(&mut self) {
         let tag = self.next_tag();
-        let topic = self.dice.pick(&TOPICS);
+        let poison = self.plan.config.poison_limit > 0 && self.dice.percent(3);
+        let topic = if poison { POISON } else { self.dice.pick(&TOPICS) };
         let qos = self.dice.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]);
         let padding = match self.dice.index(40) {
             0 => 18_000,
@@ -205,6 +207,14 @@ impl World {
             // The process died before the store forgot it.
             Some(Outcome::Expired | Outcome::Cancelled | Outcome::Dropped) if self.crashes > 0 => {
                 demand(count <= 1_usize.saturating_add(again))
+            }
+            // The broker has hung up on it, or connections ended when it was on the way and for other reasons.
+            Some(Outcome::Poison { connections }) => {
+                let limit = self.plan.config.poison_limit;
+                let excused = limit > 0 && *connections >= limit && self.connections > limit.into();
+                demand(
+                    excused && (count == 0 || sent.topic != POISON && count <= 1_usize.saturating_add(again)),
+                )
             }
             Some(Outcome::Unresolved) => {
                 demand(self.losses + self.crashes > 0 && count <= 1_usize.saturating_add(again))

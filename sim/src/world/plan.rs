@@ -10,6 +10,9 @@ use crate::broker::{self, Overlap};
 use crate::link::Conditions;
 use crate::pair::CLIENT;
 
+/// The broker hangs up when a message comes to this topic.
+pub(super) const POISON: &str = "poison";
+
 /// Dice.
 #[derive(Clone, Debug)]
 pub(super) struct Dice(Rng);
@@ -92,6 +95,7 @@ fn client(version: Version, dice: &mut Dice) -> Config {
         },
         queue_qos0_offline: dice.percent(80),
         acknowledgement_timeout: Duration::from_secs(dice.pick(&[5, 20, 60])),
+        poison_limit: dice.pick(&[0, 3, 4, 6]),
         outgoing_aliases: dice.pick(&[0, 0, 1, 2, 10]),
         maximum_qos: if dice.percent(5) { QoS::AtLeastOnce } else { QoS::ExactlyOnce },
         durable: dice.percent(35),
@@ -137,6 +141,7 @@ fn broker(version: Version, calm: bool, dice: &mut Dice) -> broker::Config {
         answer_delay: if slow { 0..=dice.pick(&[10, 200, 2000]) } else { 0..=0 },
         shuffle_answers: slow && dice.percent(50),
         refused_per_mille: if dice.percent(10) { 200 } else { 0 },
+        poisonous: vec![POISON.parse().unwrap_or_else(|error| panic!("{error}"))],
         report_no_subscribers: dice.percent(50),
         blame_silence: calm,
         ..broker::Config::default()

@@ -4,6 +4,7 @@ mod inbound;
 mod link;
 mod outbound;
 mod outcomes;
+mod poison;
 mod statements;
 mod store;
 mod subscriptions;
