@@ -19,7 +19,7 @@ pub(crate) async fn within<F: Future>(limit: Duration, what: F) -> F::Output {
 
 /// Runs a test on both runtimes of tokio, within a time limit.
 pub(crate) fn on_both_runtimes<F: Future<Output = ()> + Send + 'static>(test: impl Fn() -> F) {
-    let limit = Duration::from_secs(30);
+    let limit = Duration::from_mins(2);
     let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     single.block_on(within(limit, test()));
     drop(single);
