@@ -26,7 +26,6 @@ pub(crate) fn steps() -> Vec<Step> {
     steps.extend(
         BARE_TARGETS.map(|target| Step::new(format!("core for {target}"), |context| bare(context, target))),
     );
-    steps.push(Step::new("soak", |context| soak(context, &["1.5"])));
     steps.push(Step::new("demo", demo));
     steps.push(Step::new("licences", licences));
     steps.push(Step::new("instruction budgets", extra::budgets));
@@ -39,6 +38,7 @@ pub(crate) fn full_steps() -> Vec<Step> {
         Outcome::Done(format!("PACKETBOAT_WORLDS={WORLDS_OF_A_FULL_RUN}"))
     })];
     steps.extend(self::steps());
+    steps.push(Step::new("soak", |context| soak(context, &["1.5"])));
     steps.push(Step::new("known vulnerabilities", vulnerabilities));
     steps.push(Step::new("minimum Rust", minimum_rust));
     steps.push(Step::new("installed command", installed_command));
