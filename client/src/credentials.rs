@@ -10,7 +10,8 @@ use packetboat_core::session::ConnectOptions;
 use zeroize::Zeroizing;
 
 use crate::settings::{OptionsError, check_password, check_text};
-use crate::{Options, Server};
+use crate::transport::Identity;
+use crate::{Options, Pem, Server};
 
 /// As whom to connect. Passwords are wiped from memory when they are dropped.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -18,6 +19,7 @@ use crate::{Options, Server};
 pub struct Credentials {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Credentials {
@@ -38,6 +40,13 @@ impl Credentials {
     #[must_use]
     pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
         self.password = Some(Zeroizing::new(password.into()));
+        self
+    }
+
+    /// What to show in the TLS handshake, instead of what [`Tls`](crate::Tls) says: certificate and private key.
+    #[must_use]
+    pub fn certificate(mut self, certificate: Pem, key: Pem) -> Self {
+        self.identity = Some(Identity { certificate, key });
         self
     }
 
@@ -100,6 +109,7 @@ impl fmt::Debug for Credentials {
         f.debug_struct("Credentials")
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("certificate", &self.identity)
             .finish()
     }
 }

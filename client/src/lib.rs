@@ -37,6 +37,7 @@ mod client;
 mod credentials;
 mod error;
 mod events;
+mod guess;
 mod hooks;
 mod message;
 mod options;
@@ -84,6 +85,6 @@ pub use subscribe::{Subscription, ToMessages, Unsubscribe};
 pub use subscriber::{End, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
 pub use transport::{
-    Attempt, DialError, Dialing, Io, Proxy, ProxyError, ProxyUrlError, Tcp, TcpKeepAlive, Transport,
-    WebSocket, WebSocketError,
+    Attempt, CertificateProblem, DialError, Dialing, Io, Pem, Proxy, ProxyError, ProxyUrlError, Tcp, TcpKeepAlive,
+    Tls, TlsError, TlsVersion, Transport, WebSocket, WebSocketError,
 };

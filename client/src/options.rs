@@ -127,7 +127,9 @@ impl Options {
     pub fn new(url: &str) -> Self {
         let url = url.parse::<Url>();
         let credentials = match &url {
-            Ok(url) => Credentials { username: url.username.clone(), password: url.password.clone() },
+            Ok(url) => {
+                Credentials { username: url.username.clone(), password: url.password.clone(), identity: None }
+            }
             Err(_) => Credentials::new(),
         };
         Self { credentials, ..Self::of(url.map(|url| url.server)) }

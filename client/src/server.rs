@@ -74,7 +74,6 @@ impl Scheme {
         matches!(self, Self::Ws | Self::Wss)
     }
 
-    #[allow(dead_code, reason = "the options of TLS come with TLS")]
     fn secured(self) -> Self {
         match self {
             Self::Mqtt => Self::Mqtts,
@@ -166,7 +165,6 @@ impl Server {
     }
 
     /// With TLS configured, a plain address means the encrypted one, and so does a missing port.
-    #[allow(dead_code, reason = "the options of TLS come with TLS")]
     pub(crate) fn secured(self) -> Self {
         Self { scheme: self.scheme.secured(), ..self }
     }
@@ -215,6 +213,13 @@ pub enum UrlError {
     TooMuch,
     /// A `unix://` URL names no file.
     NoPath,
+    /// This build of the crate does not know the way.
+    Unsupported {
+        /// The address asks for it.
+        scheme: Scheme,
+        /// The feature of the crate that was left out.
+        feature: &'static str,
+    },
 }
 
 impl fmt::Display for UrlError {
@@ -232,6 +237,11 @@ impl fmt::Display for UrlError {
             Self::TooMuch => {
                 f.write_str("the URL has something after the port: remove path, query and fragment")
             }
+            Self::Unsupported { scheme, feature } => write!(
+                f,
+                "this build does not know {}://: build packetboat with the feature `{feature}`",
+                scheme.as_str()
+            ),
             Self::NoPath => f.write_str("the URL names no socket: write unix:///path/to/socket"),
         }
     }

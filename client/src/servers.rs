@@ -35,7 +35,7 @@ impl ServerOptions {
         match url.parse::<Url>() {
             Ok(Url { server, username, password }) => {
                 let own = username.is_some() || password.is_some();
-                let credentials = own.then_some(Credentials { username, password });
+                let credentials = own.then_some(Credentials { username, password, identity: None });
                 Self { credentials, ..Self::of(Ok(server)) }
             }
             Err(error) => Self::of(Err(error)),

@@ -7,10 +7,9 @@ use packetboat_core::session::{Config, ConnectOptions, Overflow, SessionMode};
 use packetboat_core::topic::{TopicError, TopicName};
 use packetboat_core::wire::Version;
 
-use crate::server::{Scheme, UrlError};
+use crate::server::UrlError;
 use crate::servers::Endpoint;
-use crate::transport::Road;
-use crate::{DialError, Options, QueuePolicy, ServerOptions, Transport, VersionChoice};
+use crate::{Options, QueuePolicy, ServerOptions, Transport, VersionChoice};
 
 /// Options found to be right.
 pub(crate) struct Settings {
@@ -68,6 +67,9 @@ impl Options {
             (None, _) => generated_client_id(),
         };
         check_text("client identifier", &client_id)?;
+        let passwords = servers.iter().filter_map(|endpoint| endpoint.credentials.as_ref());
+        let passwords = passwords.chain([&self.credentials]).any(|credentials| credentials.password.is_some());
+        self.road.tls.check(passwords || self.provider.is_some())?;
         let old = matches!(self.version, VersionChoice::V311 | VersionChoice::V31);
         for credentials in
             servers.iter().filter_map(|endpoint| endpoint.credentials.as_ref()).chain([&self.credentials])
@@ -113,14 +115,11 @@ impl Options {
         let first = ServerOptions::of(self.server.clone());
         let all = std::iter::once(&first).chain(&self.more_servers);
         all.map(|server| {
-            let endpoint = server.clone().settle(self.backoff).map_err(OptionsError::Url)?;
-            let scheme = endpoint.server.scheme();
-            match Road::missing(scheme) {
-                Some(feature) if self.transport.is_none() => {
-                    Err(OptionsError::Unsupported { scheme, feature })
-                }
-                _ => Ok(endpoint),
+            let mut endpoint = server.clone().settle(self.backoff).map_err(OptionsError::Url)?;
+            if self.transport.is_none() {
+                endpoint.server = self.road.signpost(endpoint.server).map_err(OptionsError::Url)?;
             }
+            Ok(endpoint)
         })
         .collect()
     }
@@ -159,13 +158,8 @@ pub enum OptionsError {
     Header(String),
     /// This field contains U+0000.
     NullCharacter(&'static str),
-    /// This build of the crate does not know the way.
-    Unsupported {
-        /// An address asks for it.
-        scheme: Scheme,
-        /// The feature of the crate that was left out.
-        feature: &'static str,
-    },
+    /// The options of TLS contradict each other, or are dangerous without saying so.
+    Tls(&'static str),
     /// 3.1.1 knows no password without a user name [MQTT-3.1.2-22].
     PasswordWithoutUsername,
 }
@@ -187,9 +181,7 @@ impl fmt::Display for OptionsError {
                 write!(f, "the header {name:?} cannot be sent: it is the handshake's own, or no header")
             }
             Self::NullCharacter(what) => write!(f, "the {what} contains the character U+0000"),
-            Self::Unsupported { scheme, feature } => {
-                DialError::Unsupported { scheme: *scheme, feature }.fmt(f)
-            }
+            Self::Tls(what) => f.write_str(what),
             Self::PasswordWithoutUsername => {
                 f.write_str("MQTT 3.1.1 knows no password without a user name: set username")
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Options;
 use crate::transport::ProxyChoice;
-use crate::{Proxy, Tcp, Transport, WebSocket};
+use crate::{Proxy, Tcp, Tls, Transport, WebSocket};
 
 impl Options {
     /// How TCP connections are made. Default: [`Tcp::new`].
@@ -26,6 +26,15 @@ impl Options {
     #[must_use]
     pub fn proxy_from_environment(mut self) -> Self {
         Arc::make_mut(&mut self.road).proxy = ProxyChoice::Environment;
+        self
+    }
+
+    /// How TLS connections are made; switches TLS on for `mqtt://` and `ws://` addresses, too. Default: [`Tls::new`], for
+    /// `mqtts://` and `wss://` addresses.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        let road = Arc::make_mut(&mut self.road);
+        (road.tls, road.secured) = (tls, true);
         self
     }
 

@@ -28,33 +28,35 @@ pub(super) struct Opened {
 async fn open(
     settings: Arc<Settings>,
     own: Option<Credentials>,
-    attempt: Attempt,
+    mut attempt: Attempt,
     mut connect: ConnectOptions,
 ) -> Result<Opened, ConnectError> {
     let options = &settings.options;
-    let server = || attempt.server().clone();
+    let server = attempt.server().clone();
     match (own, &options.provider) {
         (Some(own), _) => own.apply(&mut connect),
         (None, None) => options.credentials.apply(&mut connect),
         (None, Some(provider)) => {
             attempt.enter(ConnectStage::Credentials);
-            let given = provider.ask(server()).await;
-            let given = given.map_err(|source| ConnectError::Credentials { server: server(), source })?;
+            let given = provider.ask(server.clone()).await;
+            let given =
+                given.map_err(|source| ConnectError::Credentials { server: server.clone(), source })?;
             given.check()?;
             given.apply(&mut connect);
+            attempt = attempt.with_identity(given.identity);
         }
     }
     if let Some(prepare) = options.hooks.as_ref().and_then(|hooks| hooks.before_connect.as_ref()) {
         attempt.enter(ConnectStage::Preparing);
         let version = connect.version;
         let prepared = prepare(&mut connect).await;
-        prepared.map_err(|source| ConnectError::Credentials { server: server(), source: source.into() })?;
+        prepared.map_err(|source| ConnectError::Credentials { server: server.clone(), source: source.into() })?;
         // Which version is not the application's to say here.
         connect.version = version;
     }
     attempt.enter(ConnectStage::Transport);
     let io = settings.transport.dial(&attempt).await;
-    let io = io.map_err(|error| ConnectError::Unreachable { server: server(), error })?;
+    let io = io.map_err(|error| ConnectError::Unreachable { server, error })?;
     Ok(Opened { io: options.taps.attach(io), connect })
 }
 

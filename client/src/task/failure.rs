@@ -6,8 +6,9 @@ use packetboat_core::wire::{Reason, Version};
 use super::After;
 use super::read::Reader;
 use crate::events::Disconnection;
+use crate::guess::guess;
 use crate::options::VersionChoice;
-use crate::{ConnectError, Server};
+use crate::{ConnectError, DialError, Server};
 
 /// The choice of a version, until one was accepted.
 #[derive(Debug)]
@@ -88,6 +89,9 @@ pub(super) fn of_attempt(server: Server, cause: Cause, reader: &Reader, fallback
         Cause::Breach(breach) => {
             ConnectError::NotMqtt { server, guess: guess(reader.first).unwrap_or("something else"), breach }
         }
+        _ if let Some(error) = reader.tls_error() => {
+            ConnectError::Unreachable { server, error: DialError::Tls(error) }
+        }
         _ if reader.heard == 0 && fallback.closed() => return After::Again,
         _ => match guess(reader.first) {
             Some(guess) => {
@@ -99,17 +103,4 @@ pub(super) fn of_attempt(server: Server, cause: Cause, reader: &Reader, fallback
         },
     };
     After::Failed(Disconnection::Failed(error), 0)
-}
-
-/// What speaks first, or answers nonsense, in a way that is well known.
-fn guess(first: [u8; 8]) -> Option<&'static str> {
-    Some(match first {
-        [b'H', b'T', b'T', b'P', ..] => "a web server",
-        [b'S', b'S', b'H', b'-', ..] => "an SSH server",
-        [0x15 | 0x16, 3, ..] => "a server that expects TLS",
-        [b'2', b'2', b'0', b' ' | b'-', ..] => "a mail or file server",
-        [b'A', b'M', b'Q', b'P', ..] => "an AMQP broker",
-        [b'-', b'E', b'R', b'R', ..] => "a Redis server",
-        _ => return None,
-    })
 }

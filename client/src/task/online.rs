@@ -82,7 +82,10 @@ impl Online {
         let (mut read, mut written) = (0, 0);
         loop {
             let wrote = self.write(cx);
-            let Ok(wrote) = wrote else { return Step::Over };
+            let Ok(wrote) = wrote else {
+                self.reader.last_word(&mut *self.io, cx);
+                return Step::Over;
+            };
             written += wrote.bytes;
             let exhausted = read >= TURN || written >= TURN;
             let tries = self.may_read && !exhausted && self.closing == Closing::No;

@@ -17,9 +17,9 @@ use packetboat_core::session::{Breach, Receiver};
 use packetboat_core::wire::{AckKind, Packet, Publish, QoS, Reason};
 use tokio::io::{AsyncReadExt, ReadBuf};
 
-use crate::Io;
 use crate::message::{Block, Parts, Span};
 use crate::shared::RouteChange;
+use crate::{Io, TlsError};
 
 /// Read at once.
 const READ: usize = 64 * 1024;
@@ -137,6 +137,8 @@ pub(super) struct Reader {
     large: Option<Large>,
     /// Bytes read in all.
     pub(super) heard: u64,
+    /// Why reading failed, if it did.
+    error: Option<io::Error>,
     /// The first bytes, to guess what answers there if it is not MQTT.
     pub(super) first: [u8; 8],
 }
@@ -150,10 +152,23 @@ struct Large {
 
 impl Reader {
     pub(super) fn new(receiver: Receiver) -> Self {
-        Self { receiver, partial: Vec::new(), large: None, heard: 0, first: [0; 8] }
+        Self { receiver, partial: Vec::new(), large: None, heard: 0, error: None, first: [0; 8] }
     }
 
-    /// Read once, and decode. `Ready(0)` is the end of the stream. What came is handed to `apply` with the packets that
+    /// The end was told by TLS: the server refuses what we showed of ourselves, for example.
+    pub(super) fn tls_error(&self) -> Option<TlsError> {
+        self.error.as_ref().and_then(TlsError::in_io)
+    }
+
+    /// Writing failed: perhaps the other side has said why.
+    pub(super) fn last_word(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) {
+        let mut bytes = [0; 1024];
+        if let Poll::Ready(Err(error)) = Pin::new(io).poll_read(cx, &mut ReadBuf::new(&mut bytes)) {
+            self.error = Some(error);
+        }
+    }
+
+    /// Read once, and decode. `Ready(0)` is the end of the stream, good or bad. What came is handed to `apply` with the packets that
     /// are not plain.
     pub(super) fn poll(
         &mut self,
@@ -173,7 +188,10 @@ impl Reader {
         let mut into = ReadBuf::new(&mut buffer[kept..]);
         match Pin::new(io).poll_read(cx, &mut into) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => {
+                self.error = Some(error);
+                return Poll::Ready(Ok(0));
+            }
             Poll::Ready(Ok(())) => {}
         }
         let count = into.filled().len();

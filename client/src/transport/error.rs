@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::{ProxyError, WebSocketError};
-use crate::server::Scheme;
+use super::{ProxyError, TlsError, WebSocketError};
+use crate::UrlError;
 
 /// Why no connection came about.
 #[derive(Clone, Debug)]
@@ -22,17 +22,20 @@ pub enum DialError {
         /// What it did.
         error: ProxyError,
     },
+    /// TLS did not come about.
+    Tls(TlsError),
     /// No WebSocket came about.
     WebSocket(WebSocketError),
     /// What a transport outside this crate says.
     Transport(Arc<dyn std::error::Error + Send + Sync>),
     /// This build of the crate does not know the way.
-    Unsupported {
-        /// The address asks for it.
-        scheme: Scheme,
-        /// The feature of the crate that was left out.
-        feature: &'static str,
-    },
+    Unsupported(UrlError),
+}
+
+impl From<TlsError> for DialError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
+    }
 }
 
 impl DialError {
@@ -61,13 +64,10 @@ impl fmt::Display for DialError {
                 )
             }
             Self::Proxy { proxy, error } => write!(f, "the proxy {proxy} {error}"),
+            Self::Tls(error) => error.fmt(f),
             Self::WebSocket(error) => error.fmt(f),
             Self::Transport(error) => error.fmt(f),
-            Self::Unsupported { scheme, feature } => write!(
-                f,
-                "this build does not know {}://: build packetboat with the feature `{feature}`",
-                scheme.as_str()
-            ),
+            Self::Unsupported(error) => error.fmt(f),
         }
     }
 }
@@ -77,9 +77,10 @@ impl std::error::Error for DialError {
         match self {
             Self::Resolve(error) | Self::Connect(error) => Some(&**error),
             Self::Proxy { error, .. } => Some(error),
+            Self::Tls(error) => Some(error),
             Self::WebSocket(error) => Some(error),
             Self::Transport(error) => Some(&**error),
-            Self::Unsupported { .. } => None,
+            Self::Unsupported(error) => Some(error),
         }
     }
 }

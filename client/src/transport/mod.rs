@@ -5,6 +5,7 @@ mod error;
 mod http;
 mod proxy;
 mod tcp;
+mod tls;
 #[cfg(unix)]
 mod unix;
 mod websocket;
@@ -20,10 +21,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use error::DialError;
 pub use proxy::{Proxy, ProxyError, ProxyUrlError};
 pub use tcp::{Tcp, TcpKeepAlive};
+pub(crate) use tls::Identity;
+pub use tls::{CertificateProblem, Pem, Tls, TlsError, TlsVersion};
 pub use websocket::{WebSocket, WebSocketError};
 
 use crate::server::Scheme;
-use crate::{ConnectStage, Server};
+use crate::{ConnectStage, Server, UrlError};
 
 /// A byte stream in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -64,6 +67,8 @@ pub trait Transport: Send + Sync + 'static {
 pub struct Attempt {
     server: Server,
     road: Arc<Road>,
+    /// What the provider of credentials gave; it goes before that of the options.
+    identity: Option<Identity>,
     stage: Arc<Mutex<ConnectStage>>,
 }
 
@@ -75,7 +80,7 @@ impl Attempt {
     }
 
     pub(crate) fn on(road: Arc<Road>, server: Server) -> Self {
-        Self { server, road, stage: Arc::new(Mutex::new(ConnectStage::Transport)) }
+        Self { server, road, identity: None, stage: Arc::new(Mutex::new(ConnectStage::Transport)) }
     }
 
     /// The lowest layers as the client's options want them: a socket, through a proxy if there is one. Without
@@ -104,6 +109,15 @@ impl Attempt {
         &self.server
     }
 
+    pub(crate) fn with_identity(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }
+    }
+
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "nobody to show it to"))]
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
     /// How far it has come.
     #[must_use]
     pub fn stage(&self) -> ConnectStage {
@@ -121,6 +135,9 @@ impl Attempt {
 pub(crate) struct Road {
     pub(crate) tcp: Tcp,
     pub(crate) proxy: ProxyChoice,
+    pub(crate) tls: Tls,
+    /// TLS was configured: plain addresses mean the encrypted ones.
+    pub(crate) secured: bool,
     pub(crate) websocket: WebSocket,
 }
 
@@ -135,20 +152,32 @@ pub(crate) enum ProxyChoice {
 }
 
 impl Road {
-    /// What this build lacks to go there, if it lacks something: the name of the feature.
-    pub(crate) fn missing(scheme: Scheme) -> Option<&'static str> {
-        match scheme {
-            Scheme::Mqtts | Scheme::Wss => Some("tls"),
-            Scheme::Ws if cfg!(not(feature = "websocket")) => Some("websocket"),
-            Scheme::Unix if cfg!(not(unix)) => Some("unix"),
-            Scheme::Mqtt | Scheme::Ws | Scheme::Unix => None,
-        }
+    /// Where the address leads, with these options and this build.
+    pub(crate) fn signpost(&self, server: Server) -> Result<Server, UrlError> {
+        let server = if self.secured { server.secured() } else { server };
+        let scheme = server.scheme();
+        let missing = if scheme.is_secure() && cfg!(not(feature = "tls")) {
+            "tls"
+        } else if scheme.is_websocket() && cfg!(not(feature = "websocket")) {
+            "websocket"
+        } else if scheme == Scheme::Unix && cfg!(not(unix)) {
+            "unix"
+        } else {
+            return Ok(server);
+        };
+        Err(UrlError::Unsupported { scheme, feature: missing })
     }
 
     async fn open(&self, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
-        let scheme = attempt.server().scheme();
-        if let Some(feature) = Self::missing(scheme) {
-            return Err(DialError::Unsupported { scheme, feature });
+        #[cfg(feature = "tls")]
+        if attempt.server().scheme().is_secure() {
+            attempt.enter(ConnectStage::Tls);
+            let prepared = self.tls.prepare(attempt).await?;
+            attempt.enter(ConnectStage::Transport);
+            let io = self.tunnel(attempt).await?;
+            attempt.enter(ConnectStage::Tls);
+            let io = prepared.connect(io).await?;
+            return self.frame(attempt, io).await;
         }
         let io = self.tunnel(attempt).await?;
         self.frame(attempt, io).await
@@ -196,14 +225,17 @@ impl Road {
         #[cfg(feature = "websocket")]
         return Ok(Box::new(self.websocket.open(attempt, io).await.map_err(DialError::WebSocket)?));
         #[cfg(not(feature = "websocket"))]
-        Err(DialError::Unsupported { scheme, feature: "websocket" })
+        Err(DialError::Unsupported(UrlError::Unsupported { scheme, feature: "websocket" }))
     }
 }
 
 impl Transport for Road {
     fn dial(&self, attempt: &Attempt) -> Dialing {
         let (road, attempt) = (self.clone(), attempt.clone());
-        Box::pin(async move { road.open(&attempt).await })
+        Box::pin(async move {
+            let server = road.signpost(attempt.server.clone()).map_err(DialError::Unsupported)?;
+            road.open(&Attempt { server, ..attempt }).await
+        })
     }
 }
 

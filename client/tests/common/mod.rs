@@ -1,6 +1,8 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+#[cfg(feature = "tls")]
+pub(crate) mod certificates;
 pub(crate) mod inside;
 pub(crate) mod mosquitto;
 pub(crate) mod proxy;

@@ -19,6 +19,11 @@ pub(crate) fn mosquitto() -> Option<Mosquitto> {
 
 /// Starts one with further lines of configuration.
 pub(crate) fn mosquitto_with(configuration: &str) -> Option<Mosquitto> {
+    mosquitto_with_files(configuration, &[])
+}
+
+/// Starts one with further lines of configuration, and files in its directory, `{directory}`.
+pub(crate) fn mosquitto_with_files(configuration: &str, files: &[(&str, &str)]) -> Option<Mosquitto> {
     let Some(program) = program() else {
         let required = std::env::var_os("PACKETBOAT_REQUIRE_BROKER").is_some_and(|value| value == "1");
         assert!(!required, "mosquitto is required and not installed: apt-get install mosquitto");
@@ -29,6 +34,9 @@ pub(crate) fn mosquitto_with(configuration: &str) -> Option<Mosquitto> {
     let directory = std::env::temp_dir().join(format!("packetboat-mosquitto-{}-{port}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let anonymous = if configuration.contains("allow_anonymous") { "" } else { "allow_anonymous true\n" };
+    for (name, contents) in files {
+        std::fs::write(directory.join(name), contents).unwrap();
+    }
     let mut file = std::fs::File::create(directory.join("mosquitto.conf")).unwrap();
     let fixed =
         "persistence true\nautosave_interval 1\nautosave_on_changes true\nmax_queued_messages 1000000\n";
@@ -48,6 +56,10 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Mosquitto {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }

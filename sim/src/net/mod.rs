@@ -1,6 +1,6 @@
 //! The strict broker on a real socket, for demonstrations and for tests of clients. Not for production.
 //!
-//! It listens on 127.0.0.1 without encryption, keeps everything in memory, and closes the connection of a client that
+//! It listens on 127.0.0.1, with TLS only if asked, keeps everything in memory, and closes the connection of a client that
 //! breaks a rule of the protocol. What the rules are about is in [`broker`].
 //!
 //! ```
@@ -21,9 +21,12 @@
 //! Nothing here sleeps to wait for a client: [`Broker::until`] waits for what a test needs to have happened.
 
 mod connection;
+mod door;
 mod faults;
 mod options;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "websocket")]
 mod websocket;
 
@@ -77,11 +80,7 @@ impl Broker {
     /// The URL for a client, such as `mqtt://127.0.0.1:40123`.
     #[must_use]
     pub fn url(&self) -> String {
-        #[cfg(feature = "websocket")]
-        if self.shared.websocket {
-            return format!("ws://{}", self.address);
-        }
-        format!("mqtt://{}", self.address)
+        format!("{}://{}", self.shared.door.scheme(), self.address)
     }
 
     /// Order faults, or call them off.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use packetboat_core::wire::Version;
 
+use super::door::Door;
 use super::{Broker, server};
 use crate::broker::Config;
 
@@ -15,8 +16,7 @@ pub struct Options {
     config: Config,
     address: SocketAddr,
     seed: u64,
-    #[cfg(feature = "websocket")]
-    websocket: bool,
+    door: Door,
 }
 
 impl Default for Options {
@@ -33,8 +33,7 @@ impl Options {
             config: Config::default(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             seed: 0,
-            #[cfg(feature = "websocket")]
-            websocket: false,
+            door: Door::default(),
         }
     }
 
@@ -95,6 +94,22 @@ impl Options {
         self
     }
 
+    /// Listen with TLS: certificate (with those of its issuers) and private key, PEM.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, certificate: &str, key: &str) -> Self {
+        self.door.tls = Some(super::tls::ServerTls::new(certificate, key));
+        self
+    }
+
+    /// With TLS, take only clients whose certificates this authority (PEM) has signed.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn client_authority(mut self, authority: &str) -> Self {
+        self.door.tls = self.door.tls.map(|tls| tls.client_authority(authority));
+        self
+    }
+
     /// What is left to chance follows from the seed. Default: 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -106,18 +121,13 @@ impl Options {
     #[cfg(feature = "websocket")]
     #[must_use]
     pub fn websocket(mut self) -> Self {
-        self.websocket = true;
+        self.door.websocket = true;
         self
     }
 
     /// Start. Needs a tokio runtime with I/O and time.
     pub async fn start(self) -> io::Result<Broker> {
-        let shared = server::Shared::new(
-            self.config,
-            self.seed,
-            #[cfg(feature = "websocket")]
-            self.websocket,
-        );
-        server::start(shared, self.address).await
+        let door = self.door.ready()?;
+        server::start(server::Shared::new(self.config, self.seed, door), self.address).await
     }
 }

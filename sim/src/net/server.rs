@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::task::JoinSet;
 
+use super::door::Door;
 use super::{Broker, connection};
 use crate::broker::{self, Config, ConnectionId};
 
@@ -27,9 +28,7 @@ pub(super) struct Shared {
     reading: AtomicBool,
     writing: AtomicBool,
     epoch: tokio::time::Instant,
-    /// Connections begin with a WebSocket handshake.
-    #[cfg(feature = "websocket")]
-    pub(super) websocket: bool,
+    pub(super) door: Door,
 }
 
 #[derive(Debug)]
@@ -42,7 +41,7 @@ struct State {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, seed: u64, #[cfg(feature = "websocket")] websocket: bool) -> Arc<Self> {
+    pub(super) fn new(config: Config, seed: u64, door: Door) -> Arc<Self> {
         let core = broker::Broker::new(config, seed);
         Arc::new(Self {
             state: Mutex::new(State { core, connections: BTreeMap::new(), last: 0, alarm: None }),
@@ -51,8 +50,7 @@ impl Shared {
             reading: AtomicBool::new(true),
             writing: AtomicBool::new(true),
             epoch: tokio::time::Instant::now(),
-            #[cfg(feature = "websocket")]
-            websocket,
+            door,
         })
     }
 
@@ -138,6 +136,9 @@ impl Shared {
     }
 }
 
+/// How long a handshake may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Closes the connection however its task ends.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -178,16 +179,19 @@ async fn serve(shared: Arc<Shared>, listener: TcpListener) {
 }
 
 fn admit(shared: &Arc<Shared>, stream: TcpStream, connections: &mut JoinSet<()>) {
-    let (id, wake) = shared.open();
-    let open = Open { shared: Arc::clone(shared), id, wake };
-    // Answers are small and a client waits for them.
-    let _ = stream.set_nodelay(true);
-    #[cfg(feature = "websocket")]
-    if shared.websocket {
-        connections.spawn(super::websocket::serve(open, stream));
-        return;
-    }
-    connections.spawn(connection::serve(open, stream));
+    let shared = Arc::clone(shared);
+    connections.spawn(async move {
+        let passed = tokio::time::timeout(PATIENCE, shared.door.clone().pass(stream)).await;
+        // Whoever does not get through the door is no client.
+        let Ok(Ok(stream)) = passed else { return };
+        let (id, wake) = shared.open();
+        let open = Open { shared: Arc::clone(&shared), id, wake };
+        #[cfg(feature = "websocket")]
+        if shared.door.websocket {
+            return super::websocket::serve(open, stream).await;
+        }
+        connection::serve(open, stream).await;
+    });
 }
 
 async fn ring(alarm: Option<tokio::time::Instant>) {

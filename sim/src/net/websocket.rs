@@ -2,19 +2,19 @@
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 
 use super::connection;
+use super::door::Stream;
 use super::server::Open;
 
 /// Between the frames and the broker, in each direction: frames larger than what a client reads at once are part of the test.
 const BUFFER: usize = 256 * 1024;
 
 /// Serve one client until it leaves or has to.
-pub(super) async fn serve(open: Open, stream: TcpStream) {
+pub(super) async fn serve(open: Open, stream: Box<dyn Stream>) {
     let Ok(socket) = tokio_tungstenite::accept_hdr_async(stream, subprotocol).await else { return };
     let (mut to_client, mut from_client) = socket.split();
     let (near, far) = tokio::io::duplex(BUFFER);
@@ -44,7 +44,7 @@ pub(super) async fn serve(open: Open, stream: TcpStream) {
         }
         let _ = to_client.close().await;
     };
-    tokio::join!(inwards, outwards, connection::serve(open, far));
+    tokio::join!(inwards, outwards, connection::serve(open, Box::new(far)));
 }
 
 /// A client offers `mqtt` [MQTT-6.0.0-3], and gets it [MQTT-6.0.0-4].
