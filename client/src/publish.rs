@@ -34,14 +34,43 @@ pub struct Publish<'a> {
     retain: bool,
     properties: PropertiesBuf,
     drop_properties: bool,
-    timeout: Option<Duration>,
-    until: Option<Instant>,
+    patience: Patience,
     stage: Stage,
 }
 
 enum Source<'a> {
     Borrowed(&'a [u8]),
     Owned(Held),
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    Endless,
+    For(Duration),
+    /// The waiting has begun.
+    Until(Instant),
+}
+
+impl Patience {
+    /// The waiting begins, or goes on. Its end, if it has one.
+    fn begin(&mut self, shared: &Shared) -> Option<Instant> {
+        if let Self::For(limit) = *self {
+            *self = Self::Until(shared.now() + limit);
+        }
+        self.end()
+    }
+
+    fn end(self) -> Option<Instant> {
+        match self {
+            Self::Until(at) => Some(at),
+            Self::Endless | Self::For(_) => None,
+        }
+    }
+
+    fn is_over(self, shared: &Shared) -> bool {
+        self.end().is_some_and(|at| shared.now() >= at)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,8 +97,7 @@ impl<'a> Publish<'a> {
             retain: false,
             properties: PropertiesBuf::new(),
             drop_properties: false,
-            timeout: None,
-            until: None,
+            patience: Patience::Endless,
             stage: Stage::New,
         }
     }
@@ -111,7 +139,7 @@ impl<'a> Publish<'a> {
     /// Wait no longer than this. A message that was not transmitted by then is withdrawn
     /// ([`PublishError::TimedOut`]); for any other the receipt comes back ([`PublishError::Unresolved`]).
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
+        self.patience = Patience::For(limit);
         self
     }
 
@@ -166,8 +194,8 @@ impl<'a> Publish<'a> {
                 Poll::Ready(Ok(accepted))
             }
             (Err(session::PublishError::Full), Some(waker)) => {
-                let (stage, until) = (&mut self.stage, &mut self.until);
-                if Self::wait(stage, until, self.timeout, may_try, inner, self.shared, waker) {
+                let (stage, patience) = (&mut self.stage, &mut self.patience);
+                if Self::wait(stage, patience, may_try, inner, self.shared, waker) {
                     return Poll::Pending;
                 }
                 Self::leave_line(&mut self.stage, inner);
@@ -187,8 +215,7 @@ impl<'a> Publish<'a> {
     /// Stand in line. False: the time is up.
     fn wait(
         stage: &mut Stage,
-        until: &mut Option<Instant>,
-        timeout: Option<Duration>,
+        patience: &mut Patience,
         tried: bool,
         inner: &mut Inner,
         shared: &Shared,
@@ -200,14 +227,13 @@ impl<'a> Publish<'a> {
             _ => {
                 let key = inner.room.wait(waker);
                 *stage = Stage::Waiting(key);
-                *until = timeout.map(|timeout| shared.now() + timeout);
-                if let Some(until) = *until {
+                if let Some(until) = patience.begin(shared) {
                     inner.limit(until, Limit::Room(key));
                 }
                 inner.wake_task();
             }
         }
-        until.is_none_or(|until| shared.now() < until)
+        !patience.is_over(shared)
     }
 
     #[inline]
@@ -228,24 +254,16 @@ impl<'a> Publish<'a> {
         if inner.closed {
             return Poll::Ready(Err(PublishError::Closed));
         }
-        match (self.until, self.timeout) {
-            (None, Some(timeout)) => {
-                let until = self.shared.now() + timeout;
-                self.until = Some(until);
-                inner.limit(until, Limit::Receipt(ticket));
+        if self.patience.is_over(self.shared) {
+            self.stage = Stage::Done;
+            if inner.cancel(ticket) {
+                inner.forget(ticket);
+                let offline = inner.why_offline();
+                return Poll::Ready(Err(PublishError::TimedOut { payload: None, offline }));
             }
-            (Some(until), _) if self.shared.now() >= until => {
-                self.stage = Stage::Done;
-                if inner.cancel(ticket) {
-                    inner.forget(ticket);
-                    let offline = inner.why_offline();
-                    return Poll::Ready(Err(PublishError::TimedOut { payload: None, offline }));
-                }
-                drop(inner);
-                let receipt = Receipt::new(self.shared.clone(), ticket);
-                return Poll::Ready(Err(PublishError::Unresolved(receipt)));
-            }
-            _ => {}
+            drop(inner);
+            let receipt = Receipt::new(self.shared.clone(), ticket);
+            return Poll::Ready(Err(PublishError::Unresolved(receipt)));
         }
         Poll::Pending
     }
@@ -285,6 +303,9 @@ impl Future for Publish<'_> {
             Poll::Ready(Ok(Accepted::Sent)) => Poll::Ready(Ok(Published::of(Reason::SUCCESS))),
             Poll::Ready(Ok(Accepted::Pending(ticket))) => {
                 publish.stage = Stage::Accepted(ticket);
+                if let Some(until) = publish.patience.begin(publish.shared) {
+                    publish.shared.lock().limit(until, Limit::Receipt(ticket));
+                }
                 publish.poll_end(ticket, cx)
             }
         }

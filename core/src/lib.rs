@@ -13,3 +13,4 @@ pub mod session;
 pub mod time;
 pub mod topic;
 pub mod wire;
+mod words;

@@ -306,7 +306,11 @@ impl Inner {
     }
 
     /// How this message ended; if it has not, its owner is woken when it has.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "every acknowledged message: the calls would be a tenth of the whole"
+    )]
+    #[inline(always)]
     pub(crate) fn outcome(&mut self, ticket: Ticket, waker: &Waker) -> Option<session::Outcome> {
         let outcome = self.session.poll_outcome(ticket);
         if outcome.is_none() {

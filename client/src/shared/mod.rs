@@ -335,7 +335,8 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Drop for Locked<'_> {
-    #[inline]
+    #[allow(clippy::inline_always, reason = "every message and every acknowledgement")]
+    #[inline(always)]
     fn drop(&mut self) {
         let Some(guard) = self.guard.take() else { return };
         if guard.deferred.is_empty() {

@@ -133,7 +133,7 @@ impl Stream {
     fn should_block(&self) -> bool {
         // Once it is full, a quarter must be free before reading goes on: not a wake-up for every message.
         let limit = if self.blocking { self.capacity - self.capacity / 4 } else { self.capacity };
-        self.policy == StreamPolicy::Wait && self.is_open() && !self.shedding && self.plain >= limit
+        self.plain >= limit && self.policy == StreamPolicy::Wait && self.is_open() && !self.shedding
     }
 }
 
@@ -180,6 +180,7 @@ impl Streams {
     }
 
     /// Will this stream hold the message? If not, the message is counted as dropped where it has an owner.
+    #[inline]
     pub(crate) fn takes(&mut self, key: u32, qos: QoS) -> bool {
         let Some(stream) = self.get_mut(key).filter(|stream| stream.is_open()) else { return false };
         let discards = stream.discards(qos);

@@ -1,7 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::hash;
+use crate::words::is_same;
 
 /// The answers for the topics seen last.
 ///
@@ -49,7 +49,7 @@ impl<K: Copy> Cache<K> {
         let place = self.place_of(hash, |entry| entry.hash == hash)?;
         let entry = &self.entries[place];
         let is_it = entry.generation == generation
-            && hash::is_same(entry.topic.as_bytes(), topic.as_bytes())
+            && is_same(entry.topic.as_bytes(), topic.as_bytes())
             && entry.identifiers.len() == identifiers.len()
             && entry.identifiers.iter().eq(identifiers);
         is_it.then_some(place)

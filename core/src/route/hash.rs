@@ -3,6 +3,8 @@
 //! Whoever chooses texts can make them collide. So no peer may choose what is stored under these hashes without bound:
 //! the cache gives a colliding topic the place of another, and the tree stores only the user's own filters.
 
+use crate::words::short_word;
+
 const MULTIPLIER: u64 = 0xF135_7AEA_2E62_A9C5;
 
 /// The hash of a topic name together with the subscription identifiers of its message.
@@ -38,28 +40,4 @@ const fn step(hash: u64, word: u64) -> u64 {
 #[inline]
 const fn finish(hash: u64) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(MULTIPLIER)
-}
-
-/// Fewer than eight bytes as one word. With the length known, overlapping reads lose nothing.
-#[inline]
-fn short_word(bytes: &[u8]) -> u64 {
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        return u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
-    }
-    bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte))
-}
-
-/// Are the texts the same? In place, since calling `memcmp` costs more than comparing texts as short as topics.
-#[inline]
-pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let (Some(left_last), Some(right_last)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) else {
-        return short_word(left) == short_word(right);
-    };
-    let (left_words, _) = left.as_chunks::<8>();
-    let (right_words, _) = right.as_chunks::<8>();
-    left_words.iter().zip(right_words).all(|(left_word, right_word)| left_word == right_word)
-        && left_last == right_last
 }

@@ -149,6 +149,8 @@ pub(super) struct IdSource {
 
 impl IdSource {
     /// The next free identifier; `None` when all are in use.
+    #[allow(clippy::inline_always, reason = "every message sent: the calls would be a tenth of the whole")]
+    #[inline(always)]
     pub(super) fn next<V: Copy + Default>(&mut self, used: &IdTable<V>) -> Option<u16> {
         if used.len() >= usize::from(u16::MAX) {
             return None;

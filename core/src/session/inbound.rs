@@ -83,6 +83,7 @@ pub(super) struct Inbound {
 
 impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// A PUBLISH arrived, in order with the other packets. The message itself stays with the caller.
+    #[inline]
     pub fn handle_publish(&mut self, arrival: Arrival) -> Verdict {
         if self.link.phase != Phase::Online {
             if self.link.phase == Phase::Connecting {
@@ -171,6 +172,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if self.link.limits.properties { Reason::PACKET_IDENTIFIER_NOT_FOUND } else { Reason::SUCCESS }
     }
 
+    #[inline]
     fn on_at_least_once(&mut self, id: u16, holders: u16) -> Result<Verdict, Breach> {
         if self.inbound.deliveries.len() > 0 && self.inbound.deliveries.contains(id) {
             let reason = Reason::PACKET_IDENTIFIER_IN_USE;
@@ -223,6 +225,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         Ok(())
     }
 
+    #[inline]
     fn acknowledge_at_least_once(&mut self) {
         if self.link.phase != Phase::Online {
             return;

@@ -99,21 +99,36 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
         self.position += added as u64;
     }
 
-    /// Encode a plain acknowledgement.
+    /// Encode an acknowledgement without properties.
+    #[inline]
     pub(super) fn acknowledge(&mut self, kind: AckKind, id: u16, reason: Reason) {
-        self.reply(&Packet::Ack(Ack { reason, ..Ack::new(kind, id) }));
+        let ack = Ack { reason, ..Ack::new(kind, id) };
+        if reason != Reason::SUCCESS {
+            return self.reply(&Packet::Ack(ack));
+        }
+        let bytes = ack.plain_bytes();
+        self.output.bytes.extend_from_slice(&bytes);
+        self.output.replies += bytes.len();
+        self.position += bytes.len() as u64;
     }
 
     /// Encode a PUBLISH, under an alias if there are any; splice in `shared`, its payload, if that is large.
     #[inline]
-    pub(super) fn encode_publish(&mut self, publish: Publish<'_>, shared: Option<&P>) {
-        if self.aliases.is_enabled() {
-            self.encode_aliased(publish, shared);
-        } else {
-            self.put_publish(publish, shared);
+    pub(super) fn encode_publish(&mut self, publish: &Publish<'_>, shared: Option<&P>) {
+        match shared {
+            _ if self.aliases.is_enabled() => self.encode_aliased(*publish, shared),
+            Some(handle) if publish.payload.len() > SPLICE => self.splice_publish(publish, handle),
+            _ => self.put_publish(publish),
         }
     }
 
+    /// The same for a message that has waited. Apart, so that the other is one with its only caller.
+    #[inline(never)]
+    pub(super) fn encode_publish_again(&mut self, publish: &Publish<'_>, shared: Option<&P>) {
+        self.encode_publish(publish, shared);
+    }
+
+    #[cold]
     fn encode_aliased(&mut self, mut publish: Publish<'_>, shared: Option<&P>) {
         let bound = PUBLISH_OVERHEAD
             + ALIAS
@@ -122,29 +137,29 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
             + publish.payload.len();
         // An alias in place of its topic is always shorter; one beside its topic must not make it too large.
         let may_add = bound <= self.limits.maximum_packet_size as usize;
-        let alias = match self.aliases.assign(publish.topic, may_add) {
-            Alias::None => return self.put_publish(publish, shared),
-            Alias::New(alias) => alias,
+        let mut properties = PropertiesBuf::from(publish.properties);
+        match self.aliases.assign(publish.topic, may_add) {
+            Alias::None => {}
+            Alias::New(alias) => {
+                let _ = properties.topic_alias(alias);
+            }
             Alias::Known(alias) => {
                 publish.topic = "";
-                alias
+                let _ = properties.topic_alias(alias);
             }
-        };
-        let mut properties = PropertiesBuf::from(publish.properties);
-        let _ = properties.topic_alias(alias);
-        self.put_publish(Publish { properties: properties.as_properties(), ..publish }, shared);
+        }
+        let publish = Publish { properties: properties.as_properties(), ..publish };
+        match shared {
+            Some(handle) if publish.payload.len() > SPLICE => self.splice_publish(&publish, handle),
+            _ => self.put_publish(&publish),
+        }
     }
 
     #[inline]
-    fn put_publish(&mut self, publish: Publish<'_>, shared: Option<&P>) {
-        match shared {
-            Some(handle) if publish.payload.len() > SPLICE => self.splice_publish(&publish, handle),
-            _ => {
-                let before = self.output.bytes.len();
-                encode_publish(self.version, &publish, &mut self.output.bytes);
-                self.position += (self.output.bytes.len() - before) as u64;
-            }
-        }
+    fn put_publish(&mut self, publish: &Publish<'_>) {
+        let before = self.output.bytes.len();
+        encode_publish(self.version, publish, &mut self.output.bytes);
+        self.position += (self.output.bytes.len() - before) as u64;
     }
 
     #[cold]

@@ -81,6 +81,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     }
 
     /// One message larger than the whole quota is taken when there is nothing else.
+    #[inline]
     pub(super) fn has_room(&self, config: &Config, size: usize) -> bool {
         self.queue.len() + self.queue0.len() < config.queue_messages
             && (self.bytes == 0 || self.bytes + size <= config.queue_bytes)
@@ -102,6 +103,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     }
 
     /// The record with this identifier; `None` also for the identifier of a request.
+    #[inline]
     pub(super) fn by_id(&self, id: u16) -> Option<u32> {
         self.ids.value(id).filter(|slot| *slot != REQUEST)
     }
@@ -180,7 +182,8 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.deadline(limit, written).is_some_and(|at| at <= now)
     }
 
-    pub(super) fn accept(&mut self, parts: Parts<'_, P>, now: Instant) -> u32 {
+    #[inline(never)]
+    pub(super) fn accept(&mut self, parts: &Parts<'_, P>, now: Instant) -> u32 {
         let qos = parts.qos;
         let slot = self.insert(parts, now);
         let list = if qos == QoS::AtMostOnce { &mut self.queue0 } else { &mut self.queue };
@@ -188,8 +191,9 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         slot
     }
 
-    #[inline]
-    fn insert(&mut self, parts: Parts<'_, P>, now: Instant) -> u32 {
+    #[allow(clippy::inline_always, reason = "every message sent: the calls would be a tenth of the whole")]
+    #[inline(always)]
+    fn insert(&mut self, parts: &Parts<'_, P>, now: Instant) -> u32 {
         self.sequence += 1;
         self.bytes += parts.size();
         let properties = Properties::trusted(parts.properties);
@@ -211,7 +215,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     /// Accept a message whose PUBLISH goes into the output at once, at stream position `start`: what accepting,
     /// admitting and sending come to where nothing is in between.
     #[inline]
-    pub(super) fn dispatch(&mut self, parts: Parts<'_, P>, id: u16, start: u64, now: Instant) -> u32 {
+    pub(super) fn dispatch(&mut self, parts: &Parts<'_, P>, id: u16, start: u64, now: Instant) -> u32 {
         let (qos, size) = (parts.qos, parts.size());
         let slot = self.insert(parts, now);
         self.records.push_back(&mut self.flight, slot);
@@ -331,7 +335,11 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
     }
 
     /// It is finished: in no list, under no identifier. Its slot stays, for the owner to be told.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "every acknowledged message: the calls would be a tenth of the whole"
+    )]
+    #[inline(always)]
     pub(super) fn end(&mut self, slot: u32) -> (u64, QoS) {
         self.pass(slot);
         let record = self.records.at(slot);

@@ -308,6 +308,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     }
 
     /// The next thing the application should know.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }

@@ -32,31 +32,15 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
         let qos = message.qos.min(self.config.maximum_qos);
         self.link.limits.check(qos, message.retain, message.bound(), || self.exact_size(message, qos))?;
+        let Some(id) = self.clear_way(message, qos) else { return self.publish_later(message, qos, now) };
+        let start = self.link.position;
+        let packet_id = (qos != QoS::AtMostOnce).then_some(id);
+        self.link.encode_publish(&message.publish(packet_id, qos), message.payload.shared());
         if qos == QoS::AtMostOnce {
-            let writable = self.link.phase == Phase::Online && self.unwritten() < self.link.high_water;
-            if writable
-                && self.outbound.first_plain().is_none()
-                && (!has_properties || self.link.limits.properties)
-            {
-                self.encode_at_once(message);
-                return Ok(Accepted::Encoded);
-            }
-            if self.link.phase != Phase::Online && !self.config.queue_qos0_offline {
-                return Ok(self.drop_at_once(message));
-            }
+            return Ok(Accepted::Encoded);
         }
-        if !self.make_room(message.bound()) {
-            return match self.config.overflow {
-                Overflow::DropNewest => Ok(self.drop_at_once(message)),
-                Overflow::Refuse | Overflow::DropOldest => Err(PublishError::Full),
-            };
-        }
-        if let Some(id) = self.clear_way(message, qos) {
-            return Ok(Accepted::Recorded(self.send_at_once(message, qos, id, now)));
-        }
-        let ticket = self.accept(message, qos, now);
-        self.pump(now);
-        Ok(Accepted::Recorded(ticket))
+        let slot = self.outbound.dispatch(&message.parts(qos), id, start, now);
+        Ok(Accepted::Recorded(self.outbound.records.ticket(slot)))
     }
 
     /// Withdraw a message that was never encoded: it ends in [`Outcome::Cancelled`]. False: too late.
@@ -101,7 +85,11 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.end_record(slot, outcome);
     }
 
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "every acknowledged message: the calls would be a tenth of the whole"
+    )]
+    #[inline(always)]
     pub(super) fn end_record(&mut self, slot: u32, outcome: Outcome) {
         let (sequence, qos) = self.outbound.end(slot);
         if qos != QoS::AtMostOnce {
@@ -145,13 +133,9 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         encoded_len(self.link.version, &Packet::Publish(message.publish(id, qos)))
     }
 
-    #[inline]
-    fn encode_at_once(&mut self, message: &Outgoing<'_, P>) {
-        self.link.encode_publish(message.publish(None, QoS::AtMostOnce), message.payload.shared());
-    }
-
+    #[cold]
     fn drop_at_once(&mut self, message: &Outgoing<'_, P>) -> Accepted {
-        let slot = self.outbound.records.insert(message.parts(message.qos), 0);
+        let slot = self.outbound.records.insert(&message.parts(message.qos), 0);
         let ticket = self.outbound.records.ticket(slot);
         self.report(slot, Outcome::Dropped);
         Accepted::Recorded(ticket)
@@ -171,30 +155,52 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         true
     }
 
-    /// The identifier of a message of QoS 1 or 2 that may go out at once. One with properties takes the long way: it
-    /// may have expired, or the connection may know none.
+    /// May this message go out at once? If so its identifier, zero for QoS 0. One of QoS 1 or 2 with properties takes
+    /// the long way: it may have expired, or the connection may know none.
     #[inline]
     fn clear_way(&mut self, message: &Outgoing<'_, P>, qos: QoS) -> Option<u16> {
-        let is_clear = qos != QoS::AtMostOnce
-            && message.properties.is_empty()
-            && self.link.phase == Phase::Online
-            && self.unwritten() < self.link.high_water
+        if self.link.phase != Phase::Online || self.unwritten() >= self.link.high_water {
+            return None;
+        }
+        let is_bare = message.properties.is_empty();
+        if qos == QoS::AtMostOnce {
+            let is_clear = self.outbound.first_plain().is_none() && (is_bare || self.link.limits.properties);
+            return is_clear.then_some(0);
+        }
+        let is_clear = is_bare
             && !self.journal.is_durable()
             && self.link.due.is_empty()
             && self.subscriptions.waiting.is_empty()
-            && self.outbound.is_clear(self.window());
+            && self.outbound.is_clear(self.window())
+            && self.outbound.has_room(&self.config, message.bound());
         if is_clear { self.outbound.source.next(&self.outbound.ids) } else { None }
     }
 
-    #[inline]
-    fn send_at_once(&mut self, message: &Outgoing<'_, P>, qos: QoS, id: u16, now: Instant) -> Ticket {
-        let slot = self.outbound.dispatch(message.parts(qos), id, self.link.position, now);
-        self.link.encode_publish(message.publish(Some(id), qos), message.payload.shared());
-        self.outbound.records.ticket(slot)
+    /// Something holds the message back, or it would overtake another: it makes a record, which waits its turn.
+    #[inline(never)]
+    fn publish_later(
+        &mut self,
+        message: &Outgoing<'_, P>,
+        qos: QoS,
+        now: Instant,
+    ) -> Result<Accepted, PublishError> {
+        let offline = self.link.phase != Phase::Online;
+        if qos == QoS::AtMostOnce && offline && !self.config.queue_qos0_offline {
+            return Ok(self.drop_at_once(message));
+        }
+        if !self.make_room(message.bound()) {
+            return match self.config.overflow {
+                Overflow::DropNewest => Ok(self.drop_at_once(message)),
+                Overflow::Refuse | Overflow::DropOldest => Err(PublishError::Full),
+            };
+        }
+        let ticket = self.accept(message, qos, now);
+        self.pump(now);
+        Ok(Accepted::Recorded(ticket))
     }
 
     fn accept(&mut self, message: &Outgoing<'_, P>, qos: QoS, now: Instant) -> Ticket {
-        let slot = self.outbound.accept(message.parts(qos), now);
+        let slot = self.outbound.accept(&message.parts(qos), now);
         let record = self.outbound.records.at_mut(slot);
         if qos != QoS::AtMostOnce {
             record.stored = self.journal.note(Entry::Message { slot, sequence: record.sequence });
@@ -258,7 +264,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             properties: Properties::trusted(properties),
             payload: record.payload(),
         };
-        self.link.encode_publish(publish, record.shared());
+        self.link.encode_publish_again(&publish, record.shared());
         if record.qos == QoS::AtMostOnce {
             return self.finish_record(slot, Outcome::Sent);
         }
@@ -302,7 +308,7 @@ impl<P: AsRef<[u8]> + Clone> Outgoing<'_, P> {
             topic: self.topic.as_str(),
             properties: self.properties.as_bytes(),
             payload,
-            shared: self.payload.shared().filter(|_| payload.len() > KEEP_SHARED).cloned(),
+            shared: self.payload.shared().filter(|_| payload.len() > KEEP_SHARED),
             qos,
             retain: self.retain,
             drop_properties: self.drop_properties,

@@ -71,40 +71,43 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     }
 
     fn on_ack(&mut self, ack: &Ack<'_>, now: Instant) -> Result<(), Breach> {
-        match ack.kind {
-            AckKind::Puback => self.on_puback(ack),
-            AckKind::Pubrec => self.on_pubrec(ack, now),
-            AckKind::Pubrel => self.on_pubrel(ack.id),
-            AckKind::Pubcomp => self.on_pubcomp(ack),
+        let finished = match ack.kind {
+            AckKind::Puback => Some(self.on_puback(ack.id)?),
+            AckKind::Pubrec => self.on_pubrec(ack, now)?,
+            AckKind::Pubrel => return self.on_pubrel(ack.id),
+            AckKind::Pubcomp => self.on_pubcomp(ack.id)?,
+        };
+        if let Some(slot) = finished {
+            self.finish_acknowledged(slot, ack);
         }
-    }
-
-    #[inline]
-    fn on_puback(&mut self, ack: &Ack<'_>) -> Result<(), Breach> {
-        let slot = self.outbound.by_id(ack.id).ok_or(Breach::protocol("PUBACK for an unknown identifier"))?;
-        if self.outbound.records.at(slot).state != State::AwaitPuback {
-            return Err(Breach::protocol("PUBACK for a message that does not await it"));
-        }
-        self.finish_acknowledged(slot, ack);
         Ok(())
     }
 
+    #[inline]
+    fn on_puback(&mut self, id: u16) -> Result<u32, Breach> {
+        let slot = self.outbound.by_id(id).ok_or(Breach::protocol("PUBACK for an unknown identifier"))?;
+        if self.outbound.records.at(slot).state != State::AwaitPuback {
+            return Err(Breach::protocol("PUBACK for a message that does not await it"));
+        }
+        Ok(slot)
+    }
+
     /// From here on the broker owns the message: only PUBREL may follow [MQTT-4.3.3-4].
-    fn on_pubrec(&mut self, ack: &Ack<'_>, now: Instant) -> Result<(), Breach> {
+    fn on_pubrec(&mut self, ack: &Ack<'_>, now: Instant) -> Result<Option<u32>, Breach> {
         let Some(slot) = self.outbound.by_id(ack.id) else {
             // After a refusal nothing follows; everything else is ended by PUBREL [MQTT-4.3.3-4].
             if !ack.reason.is_error() {
                 let reason = self.unknown_identifier();
                 self.link.acknowledge(AckKind::Pubrel, ack.id, reason);
             }
-            return Ok(());
+            return Ok(None);
         };
         let (state, stored) = {
             let record = self.outbound.records.at(slot);
             (record.state, record.stored)
         };
         match state {
-            State::AwaitPubrec if ack.reason.is_error() => self.finish_acknowledged(slot, ack),
+            State::AwaitPubrec if ack.reason.is_error() => return Ok(Some(slot)),
             State::AwaitPubrec => {
                 let sequence = self.outbound.records.at(slot).sequence;
                 let stored = self.journal.note(Entry::Received { sequence });
@@ -114,17 +117,17 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             State::AwaitPubcomp => self.reply_pubrel(ack.id, stored),
             _ => return Err(Breach::protocol("PUBREC for a message that does not await it")),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn on_pubcomp(&mut self, ack: &Ack<'_>) -> Result<(), Breach> {
+    #[inline]
+    fn on_pubcomp(&mut self, id: u16) -> Result<Option<u32>, Breach> {
         // An answer to the PUBREL that an unknown PUBREC got: nothing of ours ends with it.
-        let Some(slot) = self.outbound.by_id(ack.id) else { return Ok(()) };
+        let Some(slot) = self.outbound.by_id(id) else { return Ok(None) };
         if self.outbound.records.at(slot).state != State::AwaitPubcomp {
             return Err(Breach::protocol("PUBCOMP before PUBREC"));
         }
-        self.finish_acknowledged(slot, ack);
-        Ok(())
+        Ok(Some(slot))
     }
 
     #[inline]
@@ -144,6 +147,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// Answer now, or once the store has committed the record the answer rests on. Answers that wait keep their
     /// order [MQTT-4.6.0-3, MQTT-4.6.0-4].
+    #[inline]
     pub(super) fn reply_when_stored(&mut self, stored: u64, kind: AckKind, id: u16, reason: Reason) {
         if stored <= self.journal.committed && self.link.due.is_empty() {
             return self.link.acknowledge(kind, id, reason);

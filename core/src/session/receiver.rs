@@ -7,7 +7,9 @@ use alloc::sync::Arc;
 use super::alias::Incoming;
 use super::event::Breach;
 use super::options::ConnectOptions;
-use crate::wire::{DecodeError, Decoded, Packet, Publish, QoS, Reason, Version, connack_of_3_1_1, decode};
+use crate::wire::{
+    Ack, DecodeError, Decoded, Packet, Publish, QoS, Reason, Version, connack_of_3_1_1, decode, plain_ack,
+};
 
 /// What lies at the front of the bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +106,17 @@ impl Receiver {
             Err(DecodeError::TooLarge { size }) => self.oversize(bytes, size),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The acknowledgement at the front of `bytes`, if it is the plain one that nearly every message gets: four bytes in
+    /// all versions. `None`: it is something else, for [`next`](Self::next).
+    #[inline]
+    #[must_use]
+    pub fn plain_ack(&self, bytes: &[u8]) -> Option<Ack<'static>> {
+        if self.skip > 0 || self.awaits_connack || self.maximum < 4 {
+            return None;
+        }
+        plain_ack(bytes)
     }
 
     /// The PUBLISH at the front of `bytes` and its size, if it has the topic and the properties of `previous`, the last

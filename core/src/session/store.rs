@@ -208,7 +208,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                     drop_properties,
                     tag: Tag::NONE,
                 };
-                self.outbound.load(parts, sequence, now);
+                self.outbound.load(&parts, sequence, now);
             }
             StoreOperation::Identifier { sequence, id } => self.outbound.load_identifier(sequence, id),
             StoreOperation::Received { sequence } => self.outbound.load_state(sequence, State::AwaitPubcomp),

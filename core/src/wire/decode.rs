@@ -73,9 +73,9 @@ pub fn decode(version: Version, bytes: &[u8], maximum: usize) -> Result<Decoded<
 
 /// The acknowledgement nearly every message gets: the same four bytes in all versions.
 #[inline]
-fn plain_ack(bytes: &[u8]) -> Option<Ack<'_>> {
+pub(crate) fn plain_ack(bytes: &[u8]) -> Option<Ack<'static>> {
     let [first, 2, high, low, ..] = *bytes else { return None };
-    let kind = AckKind::of_type(first >> 4).filter(|kind| kind.first_byte() == first)?;
+    let kind = AckKind::of_first_byte(first)?;
     let id = u16::from_be_bytes([high, low]);
     // Zero is malformed, which is said elsewhere.
     (id != 0).then(|| Ack::new(kind, id))

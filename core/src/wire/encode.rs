@@ -12,7 +12,7 @@ use super::{Full, Packet, Publish, Version};
 #[inline]
 pub fn encode(version: Version, packet: &Packet<'_>, out: &mut Vec<u8>) {
     match packet {
-        Packet::Publish(publish) => encode_publish(version, publish, out),
+        Packet::Publish(publish) => encode_any_publish(version, publish, out),
         Packet::Ack(ack) if ack.is_plain(version) => out.put(&ack.plain_bytes()),
         packet => {
             let remaining = remaining_length(version, packet);
@@ -48,8 +48,14 @@ pub fn encode_publish_head(version: Version, publish: &Publish<'_>, payload_len:
     put_head(version, publish, payload_len, 0, out);
 }
 
+#[inline(never)]
+fn encode_any_publish(version: Version, publish: &Publish<'_>, out: &mut Vec<u8>) {
+    encode_publish(version, publish, out);
+}
+
 /// Append a PUBLISH: [`encode`] for who has one and would have to copy it into a packet.
-#[inline]
+#[allow(clippy::inline_always, reason = "every message sent: the calls would be a tenth of the whole")]
+#[inline(always)]
 pub(crate) fn encode_publish(version: Version, publish: &Publish<'_>, out: &mut Vec<u8>) {
     let payload = publish.payload;
     put_head(version, publish, payload.len(), payload.len(), out);

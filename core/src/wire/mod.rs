@@ -33,6 +33,7 @@ mod writer;
 pub use ack::{Ack, AckKind};
 pub use connack::{Connack, connack_of_3_1_1};
 pub use connect::{Connect, Will};
+pub(crate) use decode::plain_ack;
 pub use decode::{Decoded, decode};
 pub(crate) use encode::encode_publish;
 pub use encode::{encode, encode_into, encode_publish_head, encoded_len};

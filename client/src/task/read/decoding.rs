@@ -16,6 +16,9 @@ const BLOCK: usize = 16 * 1024;
 /// What lies between two messages of a block is wasted: acknowledgements mostly.
 const GAP: usize = 64;
 
+/// The size of a plain acknowledgement.
+const PLAIN_ACK: usize = 4;
+
 /// Bytes decoded, and how many the next packet lacks.
 pub(super) struct Used {
     pub(super) at: usize,
@@ -40,16 +43,19 @@ pub(super) fn decode<'a>(
         if let Some(run) = &decoding.run
             && let Some((publish, size)) = receiver.repeated(&input[at..], &run.publish)
         {
-            let (keys, topic) = (run.keys, Some((run.block, run.topic)));
-            decoding.publish(&publish, publish.topic, keys, topic, at..at + size);
+            decoding.repeat(&publish, at..at + size);
             at += size;
+            continue;
+        }
+        if let Some(ack) = receiver.plain_ack(&input[at..]) {
+            decoding.batch.effects.push(Effect::Ack(ack.kind, ack.id, ack.reason));
+            at += PLAIN_ACK;
             continue;
         }
         match receiver.next(&input[at..]) {
             Ok(Received::Publish { publish, aliased, size }) => {
                 let topic = aliased.as_deref().unwrap_or(publish.topic);
-                let keys = decoding.routes.route(&publish, topic, &mut decoding.batch.keys);
-                decoding.publish(&publish, topic, keys, None, at..at + size);
+                decoding.publish(&publish, topic, at..at + size);
                 at += size;
             }
             Ok(Received::Packet { packet: Packet::Ack(ack), size }) if ack.properties.is_empty() => {
@@ -113,6 +119,9 @@ impl Group {
     }
 }
 
+/// Of a message that is not kept.
+const NO_BLOCK: u32 = u32::MAX;
+
 /// A message whose topic and properties those after it may repeat.
 struct Run<'a> {
     publish: Publish<'a>,
@@ -134,40 +143,43 @@ struct Decoding<'a, 'b> {
 }
 
 impl<'a> Decoding<'a, '_> {
-    /// `known`: where the topic lies already, block and place in it.
-    #[inline]
-    fn publish(
-        &mut self,
-        publish: &Publish<'a>,
-        topic: &str,
-        keys: Span,
-        known: Option<(u32, Span)>,
-        packet: Range<usize>,
-    ) {
-        let Self { input, whole, batch, group, run, .. } = self;
-        let Publish { qos, id, retain, dup, .. } = *publish;
-        if keys.len() == 0 && qos == QoS::AtMostOnce {
-            batch.effects.push(Effect::Unrouted);
-            if known.is_none() {
-                *run = Some(Run { publish: *publish, keys, topic: Span::default(), block: u32::MAX });
-            }
-            return;
+    /// A message on a topic, or with properties, of its own.
+    fn publish(&mut self, publish: &Publish<'a>, topic: &str, packet: Range<usize>) {
+        let keys = self.routes.route(publish, topic, &mut self.batch.keys);
+        let run = self.run.insert(Run { publish: *publish, keys, topic: Span::default(), block: NO_BLOCK });
+        if keys.len() == 0 && publish.qos == QoS::AtMostOnce {
+            return self.batch.effects.push(Effect::Unrouted);
         }
         let end = packet.end;
-        let block = group.add(packet, input, *whole, batch);
-        let topic = match known {
-            Some((known, topic)) if known == block => topic,
-            _ => {
-                let topic = batch.topic(topic);
-                *run = Some(Run { publish: *publish, keys, topic, block });
-                topic
-            }
-        };
-        // The payload ends the packet, and the properties stand before it: not where `publish` borrows them from if it
-        // repeats an earlier one.
-        let payload = Span::before(end - group.start, publish.payload.len());
-        let properties = Span::before(payload.start as usize, publish.properties.as_bytes().len());
-        let parts = Parts { topic, properties, payload, qos, retain, dup };
-        batch.effects.push(Effect::Message { id, keys, block, parts });
+        run.block = self.group.add(packet, self.input, self.whole, self.batch);
+        run.topic = self.batch.topic(topic);
+        self.batch.effects.push(effect(publish, run, end - self.group.start));
     }
+
+    /// A message that repeats the topic and the properties of the run.
+    #[inline]
+    fn repeat(&mut self, publish: &Publish<'a>, packet: Range<usize>) {
+        let Some(run) = &mut self.run else { return };
+        if run.keys.len() == 0 && publish.qos == QoS::AtMostOnce {
+            return self.batch.effects.push(Effect::Unrouted);
+        }
+        let end = packet.end;
+        let block = self.group.add(packet, self.input, self.whole, self.batch);
+        if block != run.block {
+            (run.block, run.topic) = (block, self.batch.topic(publish.topic));
+        }
+        self.batch.effects.push(effect(publish, run, end - self.group.start));
+    }
+}
+
+/// A message of this run whose packet ends there in its block.
+#[inline]
+fn effect(publish: &Publish<'_>, run: &Run<'_>, end: usize) -> Effect {
+    let Publish { qos, id, retain, dup, .. } = *publish;
+    // The payload ends the packet, and the properties stand before it: not where `publish` borrows them from if it
+    // repeats an earlier one.
+    let payload = Span::before(end, publish.payload.len());
+    let properties = Span::before(payload.start as usize, publish.properties.as_bytes().len());
+    let parts = Parts { topic: run.topic, properties, payload, qos, retain, dup };
+    Effect::Message { id, keys: run.keys, block: run.block, parts }
 }

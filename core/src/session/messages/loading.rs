@@ -18,7 +18,7 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.records.iter(self.flight).chain(self.records.iter(self.queue)).filter(waits).collect()
     }
 
-    pub(in crate::session) fn load(&mut self, parts: Parts<'_, P>, sequence: u64, now: Instant) {
+    pub(in crate::session) fn load(&mut self, parts: &Parts<'_, P>, sequence: u64, now: Instant) {
         self.sequence = sequence.saturating_sub(1).max(self.sequence);
         self.accept(parts, now);
     }
