@@ -146,13 +146,12 @@ impl Inner {
             return;
         }
         let mut several = std::mem::take(&mut self.takers);
-        let takers = match keys {
-            [key] => &keys[..self.streams.takes(*key, qos).into()],
-            _ => {
-                several.clear();
-                several.extend(keys.iter().filter(|key| self.streams.takes(**key, qos)));
-                &several
-            }
+        let takers = if let [key] = keys {
+            &keys[..self.streams.takes(*key, qos).into()]
+        } else {
+            several.clear();
+            several.extend(keys.iter().filter(|key| self.streams.takes(**key, qos)));
+            &several
         };
         self.on_acknowledged_message(id, keys, takers, message);
         self.takers = several;

@@ -94,36 +94,41 @@ pub(super) struct Oversize {
     pub(super) size: usize,
 }
 
-/// Streams by filter. The task's own: the lock guards only the list of changes.
+/// Streams by filter. The task's own: the lock guards only the list of changes. A client that receives nothing has none.
 #[derive(Debug, Default)]
-pub(super) struct Routes {
+pub(super) struct Routes(Option<Box<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
     router: Router<u32>,
     everything: Vec<u32>,
 }
 
 impl Routes {
     pub(super) fn apply(&mut self, change: &RouteChange) {
+        let table = self.0.get_or_insert_default();
         match change {
             RouteChange::Insert(filter, key) => {
-                self.router.insert(filter, *key);
+                table.router.insert(filter, *key);
             }
-            RouteChange::InsertAll(key) => self.everything.push(*key),
+            RouteChange::InsertAll(key) => table.everything.push(*key),
             RouteChange::Remove(Some(filter), key) => {
-                self.router.remove(filter, *key);
+                table.router.remove(filter, *key);
             }
-            RouteChange::Remove(None, key) => self.everything.retain(|other| other != key),
+            RouteChange::Remove(None, key) => table.everything.retain(|other| other != key),
         }
     }
 
     #[inline]
     fn route(&mut self, publish: &Publish<'_>, topic: &str, keys: &mut Vec<u32>) -> Span {
+        let Some(table) = &mut self.0 else { return Span::default() };
         let start = keys.len();
         if publish.properties.is_empty() {
-            keys.extend_from_slice(self.router.route(topic, []));
+            keys.extend_from_slice(table.router.route(topic, []));
         } else {
-            keys.extend_from_slice(self.router.route(topic, publish.properties.subscription_identifiers()));
+            keys.extend_from_slice(table.router.route(topic, publish.properties.subscription_identifiers()));
         }
-        keys.extend_from_slice(&self.everything);
+        keys.extend_from_slice(&table.everything);
         Span { start: narrow(start), end: narrow(keys.len()) }
     }
 }
