@@ -174,6 +174,20 @@ async fn a_time_limit_withdraws_what_was_not_sent_and_gives_the_receipt_of_what_
 }
 
 #[tokio::test]
+async fn a_time_limit_holds_also_for_a_message_accepted_after_standing_in_line() {
+    let client = Client::start(options("mqtt://127.0.0.1:1").queue(1, 1 << 20)).unwrap();
+    let first = client.publish("a", "first").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
+    let second = client.publish("a", "second").qos(QoS::AtLeastOnce).timeout(Duration::from_millis(300));
+    // It is polled first, and stands in line when the first message leaves its place to it.
+    let both = async { tokio::join!(second, async { first.cancel() }) };
+    let begun = std::time::Instant::now();
+    let (second, withdrawn) = within(Duration::from_secs(20), both).await;
+    // The test's own limit wakes as well, and must not be what did.
+    assert!(withdrawn && begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(matches!(second, Err(PublishError::TimedOut { payload: None, .. })), "{second:?}");
+}
+
+#[tokio::test]
 async fn a_full_queue_waits_refuses_or_drops_as_told() {
     let offline =
         |policy| Client::start(options("mqtt://127.0.0.1:1").queue(2, 1 << 20).queue_policy(policy)).unwrap();
