@@ -17,8 +17,9 @@ use crate::body::Body;
 use crate::shared::{Flush, Handle, Key, Shared, Stream, remember};
 use crate::task::{First, Task};
 use crate::{
-    Closed, ConnectError, Events, Incoming, Options, Publish, Request, RequestCounts, ResponderBuilder,
-    State, StreamPolicy, SubscribeError, Subscriber, Subscription, Undelivered, Unsubscribe,
+    Closed, ConnectError, Events, Incoming, Options, Publish, Reauthenticate, Request, RequestCounts,
+    ResponderBuilder, State, StreamPolicy, SubscribeError, Subscriber, Subscription, Undelivered,
+    Unsubscribe,
 };
 
 /// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives.
@@ -215,6 +216,12 @@ impl Client {
         let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
         self.handle.shared.lock().session.keep_after_disconnect(seconds);
         self.leave(Reason::NORMAL_DISCONNECTION).await
+    }
+
+    /// Authenticates the connection again, with the [authenticator](crate::Options::authenticator) (5.0): before a ticket
+    /// expires, for example. Messages go on meanwhile. A broker that refuses ends the connection.
+    pub fn reauthenticate(&self) -> Reauthenticate<'_> {
+        Reauthenticate::new(&self.handle.shared)
     }
 
     /// Where the client stands.

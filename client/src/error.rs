@@ -59,6 +59,14 @@ pub enum ConnectError {
         /// CONNACK properties: reason string, server reference.
         properties: PropertiesBuf,
     },
+    /// The method of [authentication](crate::Options::authenticator) cannot go on: it lacks something, or the broker is
+    /// not who it should be. Nothing was sent but the exchange.
+    NotAuthenticated {
+        /// Which server.
+        server: Server,
+        /// What the method says.
+        error: crate::AuthenticationError,
+    },
     /// The connection was closed before the broker answered.
     Lost {
         /// Which server.
@@ -122,6 +130,7 @@ impl fmt::Display for ConnectError {
                     _ => Ok(()),
                 }
             }
+            Self::NotAuthenticated { server, error } => write!(f, "no authentication with {server}: {error}"),
             Self::Lost { server } => write!(
                 f,
                 "{server} closed the connection without an answer: is it an MQTT broker, and does it expect TLS?"
@@ -155,6 +164,7 @@ impl std::error::Error for ConnectError {
             Self::Options(error) => Some(error),
             Self::Credentials { source, .. } => Some(&**source),
             Self::Unreachable { error, .. } => Some(error),
+            Self::NotAuthenticated { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -32,6 +32,7 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+mod authentication;
 mod body;
 mod client;
 mod credentials;
@@ -64,6 +65,9 @@ pub use packetboat_core::wire::{
     Version,
 };
 
+pub use authentication::{AuthenticationError, Authenticator, Exchange, Reauthenticate, ReauthenticateError};
+#[cfg(feature = "scram")]
+pub use authentication::{Scram, ScramHash};
 pub use body::Body;
 pub use client::Client;
 pub use credentials::Credentials;
@@ -85,6 +89,6 @@ pub use subscribe::{Subscription, ToMessages, Unsubscribe};
 pub use subscriber::{End, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
 pub use transport::{
-    Attempt, CertificateProblem, DialError, Dialing, Io, Pem, Proxy, ProxyError, ProxyUrlError, Tcp, TcpKeepAlive,
-    Tls, TlsError, TlsVersion, Transport, WebSocket, WebSocketError,
+    Attempt, CertificateProblem, DialError, Dialing, Io, Pem, Proxy, ProxyError, ProxyUrlError, Tcp,
+    TcpKeepAlive, Tls, TlsError, TlsVersion, Transport, WebSocket, WebSocketError,
 };

@@ -52,8 +52,21 @@ impl Options {
         }
     }
 
+    /// A fallback would connect without what is to protect the connection.
+    fn insist_on_authentication(&mut self) -> Result<(), OptionsError> {
+        if self.exchange.authenticator.is_none() {
+            return Ok(());
+        }
+        if self.config().fixed_version.is_some_and(|version| !version.has_properties()) {
+            return Err(OptionsError::AuthenticatorNeedsVersion5);
+        }
+        self.version = VersionChoice::V5;
+        Ok(())
+    }
+
     /// Checks what types cannot, and splits off what CONNECT says.
-    pub(crate) fn settle(self) -> Result<Settings, OptionsError> {
+    pub(crate) fn settle(mut self) -> Result<Settings, OptionsError> {
+        self.insist_on_authentication()?;
         let servers = self.servers()?;
         let client_id = match (&self.client_id, self.session) {
             (None, SessionMode::Persistent { .. }) => return Err(OptionsError::PersistentWithoutClientId),
@@ -68,7 +81,8 @@ impl Options {
         };
         check_text("client identifier", &client_id)?;
         let passwords = servers.iter().filter_map(|endpoint| endpoint.credentials.as_ref());
-        let passwords = passwords.chain([&self.credentials]).any(|credentials| credentials.password.is_some());
+        let passwords =
+            passwords.chain([&self.credentials]).any(|credentials| credentials.password.is_some());
         self.road.tls.check(passwords || self.provider.is_some())?;
         let old = matches!(self.version, VersionChoice::V311 | VersionChoice::V31);
         for credentials in
@@ -134,6 +148,7 @@ impl Settings {
             || self.connect != new.connect
             || self.options.version != new.options.version
             || !Arc::ptr_eq(&self.transport, &new.transport)
+            || !self.options.exchange.has_authenticator_of(&new.options.exchange)
             || self.options.credentials != new.options.credentials
     }
 }
@@ -150,6 +165,8 @@ pub enum OptionsError {
     EmptyClientId,
     /// The will's topic is wrong.
     WillTopic(TopicError),
+    /// Only 5.0 has methods of authentication.
+    AuthenticatorNeedsVersion5,
     /// The prefix of response topics is no topic.
     ResponsePrefix(TopicError),
     /// This field is longer than 65,535 bytes.
@@ -175,6 +192,9 @@ impl fmt::Display for OptionsError {
                 "an empty client identifier is for clean sessions only: choose one, or set session to Clean",
             ),
             Self::WillTopic(error) => write!(f, "the will's topic is wrong: {error}"),
+            Self::AuthenticatorNeedsVersion5 => {
+                f.write_str("an authenticator needs MQTT 5.0: leave the version out, or the authenticator")
+            }
             Self::ResponsePrefix(error) => write!(f, "the response prefix is wrong: {error}"),
             Self::TooLong(what) => write!(f, "the {what} is longer than 65,535 bytes"),
             Self::Header(name) => {

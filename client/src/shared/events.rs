@@ -11,7 +11,7 @@ use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use super::{Inner, Key, Limit, RouteChange, WakesFor};
 use crate::events::Connected;
-use crate::{End, Event, Message, Server, State};
+use crate::{End, Event, Message, ReauthenticateError, Server, State};
 
 /// An unclaimed message waits so long for a stream.
 const CLAIM_TIME: Duration = Duration::from_secs(10);
@@ -73,7 +73,9 @@ impl Inner {
                     properties,
                 });
             }
+            session::Event::Authentication { reason: Reason::SUCCESS, .. } => self.end_again(Ok(())),
             session::Event::Disconnected { cause, lost_qos0 } => {
+                self.end_again(Err(ReauthenticateError::Disconnected));
                 self.connected = None;
                 self.ended = Some((cause, lost_qos0));
                 // The broker delivers QoS 1 again; QoS 2 it does not, while the session lasts.

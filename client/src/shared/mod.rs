@@ -24,6 +24,7 @@ use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, Reason};
 use tokio::sync::watch;
 
+use crate::authentication::Authentication;
 use crate::events::{Connected, Disconnection, Handler, Listeners};
 use crate::request::Desk;
 use crate::settings::Settings;
@@ -88,6 +89,7 @@ pub(crate) struct Inner {
     /// When those who set a time limit want to be woken.
     pub(crate) limits: BinaryHeap<Reverse<(Instant, Limit)>>,
     pub(crate) listeners: Listeners,
+    pub(crate) authentication: Authentication,
     pub(crate) connected: Option<Connected>,
     /// The server of the attempt or connection, and the client identifier in use.
     pub(crate) server: Server,
@@ -228,6 +230,7 @@ impl Shared {
             flushes: Slab::default(),
             limits: BinaryHeap::new(),
             listeners: Listeners::default(),
+            authentication: Authentication::default(),
             connected: None,
             server: settings.servers[0].server.clone(),
             home: None,

@@ -12,7 +12,10 @@ use super::{After, Online, Stage, Task};
 use crate::events::{Disconnection, State};
 use crate::settings::Settings;
 use crate::shared::WakesFor;
-use crate::{Attempt, ConnectError, ConnectStage, Credentials, Event, Io};
+use crate::{
+    Attempt, AuthenticationError, ConnectError, ConnectStage, Credentials, Event, Exchange, Io, Options,
+    authentication,
+};
 
 /// The clock is looked at so often while it is not set.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,6 +26,8 @@ pub(super) type Opening = std::pin::Pin<Box<dyn Future<Output = Result<Opened, C
 pub(super) struct Opened {
     pub(super) io: Box<dyn Io>,
     pub(super) connect: ConnectOptions,
+    /// Its first step is in what CONNECT says.
+    exchange: Option<Box<dyn Exchange>>,
 }
 
 async fn open(
@@ -50,14 +55,31 @@ async fn open(
         attempt.enter(ConnectStage::Preparing);
         let version = connect.version;
         let prepared = prepare(&mut connect).await;
-        prepared.map_err(|source| ConnectError::Credentials { server: server.clone(), source: source.into() })?;
+        prepared
+            .map_err(|source| ConnectError::Credentials { server: server.clone(), source: source.into() })?;
         // Which version is not the application's to say here.
         connect.version = version;
     }
     attempt.enter(ConnectStage::Transport);
     let io = settings.transport.dial(&attempt).await;
-    let io = io.map_err(|error| ConnectError::Unreachable { server, error })?;
-    Ok(Opened { io: options.taps.attach(io), connect })
+    let io = io.map_err(|error| ConnectError::Unreachable { server: server.clone(), error })?;
+    let exchange = begin_authentication(options, &mut connect);
+    let exchange = exchange.map_err(|error| ConnectError::NotAuthenticated { server, error })?;
+    Ok(Opened { io: options.taps.attach(io), connect, exchange })
+}
+
+/// Put the first step of an exchange into CONNECT.
+fn begin_authentication(
+    options: &Options,
+    connect: &mut ConnectOptions,
+) -> Result<Option<Box<dyn Exchange>>, AuthenticationError> {
+    let Some(authenticator) = &options.exchange.authenticator else { return Ok(None) };
+    let (exchange, first) = authentication::begin(&**authenticator)?;
+    let set = connect.properties.authentication_method(authenticator.method());
+    let set =
+        set.and_then(|set| first.as_ref().map_or(Ok(()), |data| set.authentication_data(data).map(drop)));
+    set.map_err(AuthenticationError::new)?;
+    Ok(Some(exchange))
 }
 
 impl Task {
@@ -108,8 +130,9 @@ impl Task {
     pub(super) fn poll_dialing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Dialing(opening, attempt) = &mut self.stage else { return Poll::Ready(()) };
         match opening.as_mut().poll(cx) {
-            Poll::Ready(Ok(Opened { io, mut connect })) => {
+            Poll::Ready(Ok(Opened { io, mut connect, exchange })) => {
                 let mut inner = self.shared.lock();
+                inner.authenticate_with(exchange);
                 if *inner.client_id != *connect.client_id {
                     inner.client_id = connect.client_id.as_str().into();
                 }

@@ -189,10 +189,15 @@ impl Task {
         inner.drain_events();
         let ended = inner.ended.take();
         let leaving = inner.leaving.take();
+        let distrust = inner.authentication_failure().filter(|_| !was_online);
         drop(inner);
         let after = match (ended, leaving) {
             _ if requested => After::Over,
             (Some((cause, lost_qos0)), Some(leaving)) => After::Left(leaving.why, cause, lost_qos0),
+            (Some(_), None) if let Some(error) = distrust => {
+                let error = ConnectError::NotAuthenticated { server: self.server(), error };
+                After::Failed(Disconnection::Failed(error), 0)
+            }
             (Some((cause, lost_qos0)), None) if was_online => {
                 After::Failed(Disconnection::Ended(cause), lost_qos0)
             }

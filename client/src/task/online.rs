@@ -13,8 +13,8 @@ use tokio::io::ReadBuf;
 use super::read::{Batch, Reader, Routes, Scratch};
 use super::turn::{Input, Turn, Wrote, turn};
 use super::write::Writer;
-use crate::Io;
 use crate::shared::Shared;
+use crate::{Io, authentication};
 
 /// Read, and written, in one poll, before other tasks of the thread get their turn.
 const TURN: usize = 256 * 1024;
@@ -144,6 +144,9 @@ impl Online {
         let mut taken = None;
         let waker = cx.waker().clone();
         let apply = |batch: &mut Batch, rare: &[Packet<'_>], routes: &mut Routes| {
+            if !rare.is_empty() {
+                authentication::look(shared, rare);
+            }
             let mut cx = Context::from_waker(&waker);
             taken = Some(turn(shared, routes, writer, batch, rare, wrote, Input::Came, now, &mut cx));
         };

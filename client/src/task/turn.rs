@@ -149,7 +149,7 @@ impl Inner {
                 }
                 Effect::Rare => {
                     if let Some(packet) = rare.next() {
-                        self.session.handle_packet(packet, now);
+                        self.on_packet(packet, now);
                         self.drain_events();
                     }
                 }

@@ -379,6 +379,15 @@ pub enum Event {
         /// Connections that ended.
         connections: u8,
     },
+    /// AUTH came: the broker wants another step (Continue authentication; answer with
+    /// [`authenticate`](super::Session::authenticate)), or has accepted a re-authentication (Success). The last word of
+    /// the exchange at connecting is in the properties of [`Connected`](Self::Connected).
+    Authentication {
+        /// Which of the two.
+        reason: Reason,
+        /// Its properties, the authentication data among them.
+        properties: Box<PropertiesBuf>,
+    },
     /// The connection ended. Exactly once for each opened connection.
     Disconnected {
         /// Why.

@@ -35,6 +35,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.link.receive_maximum = if enforced { connect.receive_maximum } else { u16::MAX };
         self.link.requested_keep_alive = connect.keep_alive;
         let properties = connect_properties(connect, keeping.expiry);
+        let method = properties.as_properties().authentication_method();
+        self.link.method = method.filter(|_| connect.version.has_properties()).map(Into::into);
         let will = connect.will.as_ref().map(|will| Will {
             qos: will.qos,
             retain: will.retain,
@@ -110,6 +112,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             });
             return Ok(());
         }
+        self.check_method(connack.properties)?;
         if connack.session_present && self.link.clean_start {
             return Err(Breach::protocol("session present after a clean start"));
         }

@@ -1,5 +1,6 @@
 //! What is gone with the connection.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::Phase;
@@ -8,6 +9,7 @@ use super::event::Cause;
 use super::keepalive::KeepAlive;
 use super::limits::{Limits, PUBLISH_OVERHEAD};
 use super::output::Output;
+use crate::time::Instant;
 use crate::wire::{
     Ack, AckKind, Packet, PropertiesBuf, Publish, Reason, Version, encode, encode_publish,
     encode_publish_head,
@@ -56,6 +58,10 @@ pub(super) struct Link<P> {
     pub(super) keeps_session: bool,
     /// The session is to end at disconnect though it survives a cut.
     pub(super) ends_at_disconnect: bool,
+    /// The authentication method our CONNECT named.
+    pub(super) method: Option<Box<str>>,
+    /// A re-authentication is under way; when our last AUTH was encoded.
+    pub(super) exchange: Option<Instant>,
 }
 
 impl<P> Link<P> {
@@ -79,6 +85,8 @@ impl<P> Link<P> {
             clean_start: false,
             keeps_session: false,
             ends_at_disconnect: false,
+            method: None,
+            exchange: None,
         }
     }
 

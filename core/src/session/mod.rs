@@ -13,7 +13,7 @@
 //!   [`handle_loaded`](Session::handle_loaded).
 //! * **Commands** say what is wanted: [`publish`](Session::publish), [`cancel`](Session::cancel),
 //!   [`forget`](Session::forget), [`subscribe`](Session::subscribe), [`unsubscribe`](Session::unsubscribe),
-//!   [`release`](Session::release), [`ping`](Session::ping), [`hold`](Session::hold), [`leave`](Session::leave),
+//!   [`release`](Session::release), [`authenticate`](Session::authenticate), [`ping`](Session::ping), [`hold`](Session::hold), [`leave`](Session::leave),
 //!   [`disconnect`](Session::disconnect).
 //! * **Outputs** are drained: [`poll_store`](Session::poll_store) first, whose records must be on disk before
 //!   [`handle_stored`](Session::handle_stored) says so and lets the bytes they cover out;
@@ -30,6 +30,7 @@
 //! `handle_close`.
 
 mod alias;
+mod authentication;
 mod event;
 mod handshake;
 mod ids;
@@ -244,7 +245,10 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             return;
         }
         let (limit, written) = (self.config.acknowledgement_timeout, self.link.keep_alive.progress());
-        if self.outbound.is_overdue(now, limit, written) || self.subscriptions.is_overdue(now, limit, written)
+        let unanswered = self.link.exchange.is_some_and(|since| since.max(written) + limit <= now);
+        if unanswered
+            || self.outbound.is_overdue(now, limit, written)
+            || self.subscriptions.is_overdue(now, limit, written)
         {
             return self.close(Cause::NotAcknowledged);
         }
@@ -324,6 +328,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.link.keep_alive.deadline(),
             self.outbound.deadline(limit, written),
             self.subscriptions.deadline(limit, written),
+            self.link.exchange.map(|since| since.max(written) + limit),
         ];
         deadlines.into_iter().flatten().min()
     }

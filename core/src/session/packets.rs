@@ -63,6 +63,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 self.close(Cause::ByBroker { reason: said.reason, properties });
                 Ok(())
             }
+            (_, Packet::Auth(auth)) if self.link.method.is_some() => self.on_auth(auth),
             (Phase::Connecting, _) => Err(Breach::protocol("the first packet is not CONNACK")),
             (_, Packet::Connack(_)) => Err(Breach::protocol("a second CONNACK")),
             (_, Packet::Auth(_)) => Err(Breach::protocol("AUTH without an authentication method")),

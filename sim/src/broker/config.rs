@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{QoS, Reason, Version};
 
-use super::OnViolation;
+use super::{Method, OnViolation};
 
 /// How a CONNECT is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Config {
     pub wrong_version: Refusal,
     /// User names and passwords. Empty: everybody is let in.
     pub credentials: BTreeMap<String, Vec<u8>>,
+    /// Methods of enhanced authentication it supports (5.0).
+    pub methods: Vec<Arc<dyn Method>>,
     /// Topics nobody may publish or subscribe to.
     pub denied: Vec<TopicFilter>,
     /// Where a message to such a topic comes, it hangs up without a word, as brokers do that stumble over one.
@@ -108,6 +111,7 @@ impl Default for Config {
             versions: vec![Version::V31, Version::V311, Version::V5],
             wrong_version: Refusal::Code(Reason::UNSUPPORTED_PROTOCOL_VERSION),
             credentials: BTreeMap::new(),
+            methods: Vec::new(),
             denied: Vec::new(),
             poisonous: Vec::new(),
             receive_maximum: 1024,

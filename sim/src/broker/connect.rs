@@ -26,7 +26,9 @@ impl Broker {
         if let Some(refusal) = objection(connect, &self.desk.config) {
             return self.refuse(id, refusal, now);
         }
-        self.admit(id, connect, now);
+        if !self.begin_authentication(id, connect, now) {
+            self.admit(id, connect, now);
+        }
     }
 
     /// Say no and close. A connection that was already told why is only closed.
@@ -47,7 +49,7 @@ impl Broker {
         self.leave(id, now);
     }
 
-    fn admit(&mut self, id: ConnectionId, connect: &Connect<'_>, now: Instant) {
+    pub(super) fn admit(&mut self, id: ConnectionId, connect: &Connect<'_>, now: Instant) {
         let client = self.identify(id, connect.client_id);
         self.take_over(&client, now);
         if connect.clean_start {
@@ -89,7 +91,9 @@ impl Broker {
     /// CONNACK, now or after the delay.
     fn greet(&mut self, id: ConnectionId, connect: &Connect<'_>, session_present: bool, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let properties = announcement(connect, &connection.client, &self.desk.config);
+        let mut properties = announcement(connect, &connection.client, &self.desk.config);
+        let last_word = connection.last_word.take();
+        connection.put_authentication(&mut properties, last_word.as_deref());
         let connack =
             Connack { session_present, reason: Reason::SUCCESS, properties: properties.as_properties() };
         if encoded_len(connect.version, &Packet::Connack(connack)) > connection.maximum_packet_size {
@@ -229,10 +233,6 @@ fn objection(connect: &Connect<'_>, config: &Config) -> Option<Refusal> {
         if expected.is_none() || expected.map(Vec::as_slice) != connect.password {
             return Some(Refusal::Code(Reason::BAD_USER_NAME_OR_PASSWORD));
         }
-    }
-    if connect.properties.authentication_method().is_some() {
-        // [MQTT-4.12.0-1]: none is supported.
-        return Some(Refusal::Code(Reason::BAD_AUTHENTICATION_METHOD));
     }
     let will = connect.will?;
     if will.qos > config.maximum_qos {

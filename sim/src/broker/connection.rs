@@ -18,6 +18,8 @@ use super::{ConnectionId, Desk, Direction, Message};
 pub(super) enum Phase {
     /// CONNECT is awaited.
     Fresh,
+    /// CONNECT came and named a method: AUTH goes to and fro.
+    Authenticating,
     /// CONNECT came, CONNACK is held back.
     Connecting,
     /// CONNACK is out.
@@ -64,6 +66,9 @@ pub(super) struct Connection {
     /// CONNECT had a session expiry interval of zero, or none.
     pub(super) expires_at_once: bool,
     pub(super) method: Option<String>,
+    pub(super) authentication: Option<super::authentication::Running>,
+    /// Of the exchange, for CONNACK.
+    pub(super) last_word: Option<Vec<u8>>,
     /// What the client was told it may do.
     pub(super) limits: Announced,
     pub(super) receive_maximum: usize,
@@ -128,6 +133,8 @@ impl Connection {
             keep_alive: Duration::ZERO,
             expires_at_once: true,
             method: None,
+            authentication: None,
+            last_word: None,
             limits,
             receive_maximum: usize::from(u16::MAX),
             maximum_packet_size: usize::MAX,
@@ -253,7 +260,7 @@ impl Connection {
             return Some(*due);
         }
         match self.phase {
-            Phase::Fresh => Some(self.opened + connect_timeout),
+            Phase::Fresh | Phase::Authenticating => Some(self.opened + connect_timeout),
             // It says goodbye and stays.
             Phase::Left => Some(self.heard + connect_timeout),
             Phase::Online if !self.keep_alive.is_zero() => Some(self.heard + self.keep_alive * 3 / 2),

@@ -45,6 +45,7 @@
 //! assert!(broker.violations().is_empty());
 //! ```
 
+mod authentication;
 mod books;
 mod commands;
 mod config;
@@ -57,6 +58,8 @@ mod outbound;
 mod packets;
 mod route;
 mod rules;
+#[cfg(feature = "scram")]
+mod scram;
 mod session;
 mod subscribe;
 
@@ -67,10 +70,14 @@ use packetboat_core::rng::Rng;
 use packetboat_core::time::Instant;
 use packetboat_core::wire::{Decoded, Packet, PacketType, Reason, decode};
 
+pub use authentication::{Exchange, Method, Step};
 pub use books::{Accepted, OnViolation, Stats, Violation};
 pub use config::{Config, Overlap, Refusal};
 pub use faults::{Direction, Faults};
 pub use message::Message;
+
+#[cfg(feature = "scram")]
+pub use scram::{Hash, Scram};
 
 use books::Books;
 use connection::{Connection, Phase};

@@ -91,11 +91,18 @@ impl Broker {
                 connection.breach(&rules::FIRST_PACKET, format!("{kind:?} came first"), &mut self.desk);
                 connection.end();
             }
-            (Phase::Connecting | Phase::Online, Packet::Connect(_)) => {
+            (Phase::Authenticating | Phase::Connecting | Phase::Online, Packet::Connect(_)) => {
                 connection.breach(&rules::ONE_CONNECT, "CONNECT again".to_owned(), &mut self.desk);
             }
             (Phase::Online, _) | (Phase::Connecting, Packet::Disconnect(_)) => {
                 self.handle_online(id, packet, now);
+            }
+            (Phase::Authenticating, Packet::Auth(auth)) => self.handle_auth(id, auth, now),
+            (Phase::Authenticating, Packet::Disconnect(disconnect)) => {
+                self.handle_disconnect(id, disconnect, now);
+            }
+            (Phase::Authenticating, _) => {
+                connection.breach(&rules::WHILE_AUTHENTICATING, format!("{kind:?}"), &mut self.desk);
             }
             (Phase::Connecting, _) => {
                 connection.breach(&rules::BEFORE_CONNACK, format!("{kind:?} before CONNACK"), &mut self.desk);
@@ -113,6 +120,11 @@ impl Broker {
         }
         if let Packet::Subscribe(subscribe) = packet {
             return self.handle_subscribe(id, subscribe, now);
+        }
+        if let Packet::Auth(auth) = packet
+            && self.connections.get(&id).is_some_and(|connection| connection.method.is_some())
+        {
+            return self.handle_auth(id, auth, now);
         }
         let Some(mut client) = self.client(id, now) else { return };
         match packet {

@@ -59,6 +59,24 @@ pub(super) const AUTH_WITHOUT_METHOD: Rule = rule(
     PROTOCOL_ERROR,
     "no AUTH without an authentication method in CONNECT",
 );
+pub(super) const AUTH_METHOD: Rule = rule(
+    "MQTT-4.12.0-5",
+    "section 2.2.1",
+    PROTOCOL_ERROR,
+    "every AUTH names the method of CONNECT (MQTT-4.12.1-1 when authenticating again)",
+);
+pub(super) const AUTH_TURN: Rule = rule(
+    "MQTT-4.12.0-3",
+    "section 2.2.1",
+    PROTOCOL_ERROR,
+    "AUTH answers an AUTH with Continue authentication, or begins again while connected",
+);
+pub(super) const WHILE_AUTHENTICATING: Rule = rule(
+    "MQTT-3.1.2-30",
+    "section 2.2.1",
+    PROTOCOL_ERROR,
+    "nothing but AUTH and DISCONNECT before the CONNACK that ends an exchange",
+);
 pub(super) const AFTER_DISCONNECT: Rule =
     rule("MQTT-3.14.4-1", "MQTT-3.14.4-2", PROTOCOL_ERROR, "nothing may follow DISCONNECT");
 pub(super) const EXPIRY_RAISED: Rule = rule(

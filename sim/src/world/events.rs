@@ -17,7 +17,10 @@ impl World {
                 Event::SubscriptionLost { filter, .. } => self.filters.lost(filter.as_str()),
                 Event::Connected { session_present, .. } => self.connected(session_present),
                 Event::Disconnected { lost_qos0, .. } => self.messages.lost_qos0 += lost_qos0,
-                Event::Finished { .. } | Event::SubscriptionsRestored | Event::Poison { .. } => {}
+                Event::Finished { .. }
+                | Event::SubscriptionsRestored
+                | Event::Poison { .. }
+                | Event::Authentication { .. } => {}
             }
         }
         match self.pair.complaints().first() {

@@ -1,5 +1,6 @@
 //! Stories of one session, told packet by packet. Random ones are `packetboat-sim`'s.
 
+mod authentication;
 mod inbound;
 mod link;
 mod outbound;

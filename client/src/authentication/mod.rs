@@ -1,0 +1,275 @@
+//! Enhanced authentication (5.0, 4.12): an exchange of any number of steps, at connecting and again while connected.
+//!
+//! The user's code runs in the client's task without the lock: what a read brought is looked at before it is applied,
+//! and each AUTH and CONNACK in it gets its verdict.
+
+#[cfg(feature = "scram")]
+mod scram;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use packetboat_core::session::{Breach, Phase};
+use packetboat_core::wire::{Packet, Properties, Reason};
+
+use crate::shared::{Inner, Shared, remember};
+
+#[cfg(feature = "scram")]
+pub use scram::{Scram, ScramHash};
+
+/// A method of enhanced authentication, set by [`Options::authenticator`](crate::Options::authenticator).
+///
+/// Its code runs in the client's task and must not block: what has to be fetched is fetched before.
+pub trait Authenticator: Send + Sync + 'static {
+    /// The name of the method, which both sides have agreed on.
+    fn method(&self) -> &str;
+
+    /// An exchange begins: with each CONNECT, and with each re-authentication.
+    fn begin(&self) -> Result<Box<dyn Exchange>, AuthenticationError>;
+}
+
+/// One exchange. An error ends the connection.
+pub trait Exchange: Send {
+    /// The authentication data of CONNECT, or of the AUTH that begins a re-authentication.
+    fn first(&mut self) -> Result<Option<Vec<u8>>, AuthenticationError>;
+
+    /// The broker wants more: what to answer.
+    fn step(&mut self, data: Option<&[u8]>) -> Result<Option<Vec<u8>>, AuthenticationError>;
+
+    /// The broker says yes, with this. Is it the right broker? Default: it is.
+    fn finish(&mut self, data: Option<&[u8]>) -> Result<(), AuthenticationError> {
+        let _ = data;
+        Ok(())
+    }
+}
+
+/// Why an exchange cannot go on, in the words of its method.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuthenticationError(String);
+
+impl AuthenticationError {
+    /// The words should say who is to blame and what to do, and contain no secrets.
+    pub fn new(text: impl fmt::Display) -> Self {
+        Self(text.to_string())
+    }
+}
+
+impl fmt::Display for AuthenticationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for AuthenticationError {}
+
+/// Why a client was not authenticated again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ReauthenticateError {
+    /// There is no connection, or it has no [authenticator](crate::Options::authenticator).
+    NotPossible,
+    /// One is under way.
+    UnderWay,
+    /// The method cannot go on; the connection was ended if the broker was to blame.
+    Method(AuthenticationError),
+    /// The connection ended; if the broker refused, it said so in its DISCONNECT
+    /// ([`Event::Disconnected`](crate::Event::Disconnected)).
+    Disconnected,
+}
+
+impl fmt::Display for ReauthenticateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPossible => f.write_str("there is no connection that was authenticated by a method"),
+            Self::UnderWay => f.write_str("a re-authentication is under way"),
+            Self::Method(error) => error.fmt(f),
+            Self::Disconnected => f.write_str("the connection ended before it was authenticated again"),
+        }
+    }
+}
+
+impl std::error::Error for ReauthenticateError {}
+
+/// What is under way.
+#[derive(Default)]
+pub(crate) struct Authentication {
+    exchange: Option<Box<dyn Exchange>>,
+    /// For the AUTH and CONNACK packets of the read at hand.
+    verdicts: VecDeque<Verdict>,
+    /// Why we left.
+    failure: Option<AuthenticationError>,
+    again: Again,
+}
+
+#[derive(Default)]
+enum Again {
+    #[default]
+    No,
+    Running(Option<Waker>),
+    Done(Result<(), ReauthenticateError>),
+}
+
+type Verdict = Result<Option<Vec<u8>>, AuthenticationError>;
+
+type Begun = (Box<dyn Exchange>, Option<Vec<u8>>);
+
+/// An exchange, and what CONNECT or AUTH is to carry.
+pub(crate) fn begin(authenticator: &dyn Authenticator) -> Result<Begun, AuthenticationError> {
+    let mut exchange = authenticator.begin()?;
+    let first = exchange.first()?;
+    if first.as_ref().is_some_and(|data| data.len() > usize::from(u16::MAX)) {
+        return Err(AuthenticationError::new("the method has more to say than 65,535 bytes"));
+    }
+    Ok((exchange, first))
+}
+
+/// Packets came that are not plain: let the exchange see those that are for it.
+pub(crate) fn look(shared: &Shared, packets: &[Packet<'_>]) {
+    let concerns = |packet: &&Packet<'_>| matches!(packet, Packet::Auth(_) | Packet::Connack(_));
+    if !packets.iter().any(|packet| concerns(&packet)) {
+        return;
+    }
+    let mut current = shared.lock().authentication.exchange.take();
+    let mut verdicts = VecDeque::new();
+    for packet in packets.iter().filter(concerns) {
+        // What comes when an exchange is over, or without one, is for the session to judge.
+        let Some(exchange) = &mut current else { break };
+        let last = match packet {
+            Packet::Connack(said) if !said.reason.is_error() => Some(said.properties),
+            Packet::Auth(auth) if auth.reason == Reason::SUCCESS => Some(auth.properties),
+            Packet::Auth(auth) if auth.reason == Reason::CONTINUE_AUTHENTICATION => {
+                verdicts.push_back(exchange.step(auth.properties.authentication_data()));
+                continue;
+            }
+            _ => break,
+        };
+        let data = last.and_then(Properties::authentication_data);
+        verdicts.push_back(exchange.finish(data).map(|()| None));
+        current = None;
+    }
+    let authentication = &mut shared.lock().authentication;
+    authentication.exchange = current;
+    authentication.verdicts = verdicts;
+}
+
+impl Inner {
+    /// A packet that is not plain came: to the session with it, and to whom else it concerns.
+    pub(crate) fn on_packet(&mut self, packet: &Packet<'_>, now: packetboat_core::time::Instant) {
+        let concerns = matches!(packet, Packet::Auth(_) | Packet::Connack(_));
+        let verdict = if concerns { self.authentication.verdicts.pop_front() } else { None };
+        let awaits = matches!(packet, Packet::Auth(auth) if auth.reason == Reason::CONTINUE_AUTHENTICATION);
+        match verdict {
+            Some(Err(error)) => self.distrust(error),
+            Some(Ok(answer)) => {
+                self.session.handle_packet(packet, now);
+                if awaits && !self.session.is_closing() {
+                    self.answer(answer.as_deref(), now);
+                }
+            }
+            None => self.session.handle_packet(packet, now),
+        }
+    }
+
+    fn answer(&mut self, data: Option<&[u8]>, now: packetboat_core::time::Instant) {
+        if !self.session.authenticate(Reason::CONTINUE_AUTHENTICATION, data, now) {
+            self.distrust(AuthenticationError::new("the method has more to say than 65,535 bytes"));
+        }
+    }
+
+    /// The exchange cannot go on: nothing more is said on this connection.
+    fn distrust(&mut self, error: AuthenticationError) {
+        self.authentication.failure = Some(error.clone());
+        self.end_again(Err(ReauthenticateError::Method(error)));
+        let what = "its authentication is not that of the right broker";
+        self.session.handle_breach(Breach { reason: Reason::UNSPECIFIED_ERROR, what });
+    }
+
+    /// AUTH with success, or the end of the connection.
+    pub(crate) fn end_again(&mut self, result: Result<(), ReauthenticateError>) {
+        if let Again::Running(waker) = &mut self.authentication.again {
+            self.deferred.wake.extend(waker.take());
+            self.authentication.again = Again::Done(result);
+        }
+    }
+
+    /// A new connection begins with this exchange.
+    pub(crate) fn authenticate_with(&mut self, exchange: Option<Box<dyn Exchange>>) {
+        self.authentication.exchange = exchange;
+        self.authentication.verdicts.clear();
+        self.authentication.failure = None;
+    }
+
+    /// Why we left, if that was it.
+    pub(crate) fn authentication_failure(&mut self) -> Option<AuthenticationError> {
+        self.authentication.failure.take()
+    }
+}
+
+/// Authenticates a connection again; made by [`Client::reauthenticate`](crate::Client::reauthenticate). Dropped, the
+/// exchange goes on and nobody learns its end.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Reauthenticate<'a> {
+    shared: &'a Arc<Shared>,
+    begun: bool,
+}
+
+impl<'a> Reauthenticate<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
+        Self { shared, begun: false }
+    }
+
+    fn begin(&self) -> Result<(), ReauthenticateError> {
+        let settings = self.shared.settings();
+        let Some(authenticator) = &settings.options.exchange.authenticator else {
+            return Err(ReauthenticateError::NotPossible);
+        };
+        let (exchange, first) = begin(&**authenticator).map_err(ReauthenticateError::Method)?;
+        let mut inner = self.shared.lock();
+        if matches!(inner.authentication.again, Again::Running(_)) {
+            return Err(ReauthenticateError::UnderWay);
+        }
+        let now = inner.time();
+        if inner.session.phase() != Phase::Online
+            || !inner.session.authenticate(Reason::RE_AUTHENTICATE, first.as_deref(), now)
+        {
+            return Err(ReauthenticateError::NotPossible);
+        }
+        inner.authentication.exchange = Some(exchange);
+        inner.authentication.again = Again::Running(None);
+        inner.wake_task();
+        Ok(())
+    }
+}
+
+impl Future for Reauthenticate<'_> {
+    type Output = Result<(), ReauthenticateError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if !this.begun {
+            if let Err(error) = this.begin() {
+                return Poll::Ready(Err(error));
+            }
+            this.begun = true;
+        }
+        let mut guard = this.shared.lock();
+        let inner = &mut *guard;
+        match &mut inner.authentication.again {
+            Again::Running(waker) => {
+                remember(waker, cx.waker(), &mut inner.deferred.retired);
+                Poll::Pending
+            }
+            Again::Done(result) => Poll::Ready(result.clone()),
+            Again::No => Poll::Ready(Err(ReauthenticateError::Disconnected)),
+        }
+    }
+}
+
+impl fmt::Debug for Reauthenticate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reauthenticate").finish_non_exhaustive()
+    }
+}

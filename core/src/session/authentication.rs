@@ -1,0 +1,59 @@
+//! Enhanced authentication (4.12): which AUTH packets may come, and sending ours. What is in them is a method's business.
+
+use alloc::boxed::Box;
+
+use super::event::{Breach, Event};
+use super::{Phase, Session};
+use crate::time::Instant;
+use crate::wire::{Auth, Packet, Properties, PropertiesBuf, Reason};
+
+impl<P: AsRef<[u8]> + Clone> Session<P> {
+    /// Send AUTH: the next step of an exchange (Continue authentication), or the first one of another (Re-authenticate).
+    /// The method is that of CONNECT [MQTT-4.12.0-5]. False, and nothing sent: it is not our turn, CONNECT named no
+    /// method, or the data is longer than 65,535 bytes.
+    pub fn authenticate(&mut self, reason: Reason, data: Option<&[u8]>, now: Instant) -> bool {
+        let again = reason == Reason::RE_AUTHENTICATE;
+        let turn = match self.link.phase {
+            Phase::Connecting => !again,
+            Phase::Online => again != self.link.exchange.is_some(),
+            Phase::Offline | Phase::Closing => false,
+        };
+        let Some(method) = self.link.method.as_deref().filter(|_| turn) else { return false };
+        let mut properties = PropertiesBuf::default();
+        let set = properties.authentication_method(method).is_ok()
+            && data.is_none_or(|data| properties.authentication_data(data).is_ok());
+        if !set {
+            return false;
+        }
+        if self.link.phase == Phase::Online {
+            self.link.exchange = Some(now);
+        }
+        self.link.reply(&Packet::Auth(Auth { reason, properties: properties.as_properties() }));
+        true
+    }
+
+    /// AUTH came, and CONNECT named a method.
+    pub(super) fn on_auth(&mut self, auth: &Auth<'_>) -> Result<(), Breach> {
+        self.check_method(auth.properties)?;
+        match (self.link.phase, auth.reason) {
+            (Phase::Connecting, Reason::CONTINUE_AUTHENTICATION) => {}
+            (Phase::Connecting, _) => return Err(Breach::protocol("AUTH that ends what CONNACK is to end")),
+            _ if self.link.exchange.is_none() => return Err(Breach::protocol("AUTH that nobody asked for")),
+            (_, Reason::CONTINUE_AUTHENTICATION) => {}
+            (_, Reason::SUCCESS) => self.link.exchange = None,
+            _ => return Err(Breach::protocol("AUTH with a reason that is the client's")),
+        }
+        let properties = Box::new(PropertiesBuf::from(auth.properties));
+        self.events.push_back(Event::Authentication { reason: auth.reason, properties });
+        Ok(())
+    }
+
+    /// AUTH and CONNACK name the method of CONNECT [MQTT-4.12.0-5], or none if that named none [MQTT-4.12.0-6].
+    pub(super) fn check_method(&self, properties: Properties<'_>) -> Result<(), Breach> {
+        if properties.authentication_method() == self.link.method.as_deref() {
+            Ok(())
+        } else {
+            Err(Breach::protocol("another authentication method than CONNECT named"))
+        }
+    }
+}
