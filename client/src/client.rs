@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use packetboat_core::session::{Limits, Queue};
+use packetboat_core::session::Limits;
 use packetboat_core::wire::{Reason, Version};
 use tokio::sync::{oneshot, watch};
 
@@ -243,12 +243,6 @@ impl Client {
         Events { handle: self.handle.clone(), key }
     }
 
-    /// How much is accepted and not finished.
-    #[must_use]
-    pub fn queue(&self) -> Queue {
-        self.handle.shared.lock().session.queue()
-    }
-
     /// What the broker allows; what it last allowed while there is no connection.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -265,6 +259,10 @@ impl Client {
     #[must_use]
     pub fn client_id(&self) -> Arc<str> {
         self.handle.shared.lock().client_id.clone()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
     }
 
     async fn leave(&self, reason: Reason) -> Result<(), Undelivered> {

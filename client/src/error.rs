@@ -196,6 +196,8 @@ pub enum PublishError {
         payload: Option<Bytes>,
         /// Why there was no connection, if there was none.
         offline: Option<Box<Disconnection>>,
+        /// It had its place in the queue and waited for the broker to confirm others; otherwise the queue was full.
+        accepted: bool,
     },
     /// **Not sent.** It was accepted and ended before it was transmitted.
     Withdrawn(Withdrawal),
@@ -266,7 +268,10 @@ impl fmt::Display for PublishError {
             Self::TimedOut { offline: Some(cause), .. } => {
                 write!(f, "not sent: the time limit passed while there was no connection: {cause}")
             }
-            Self::TimedOut { .. } => f.write_str("not sent: the time limit passed while it waited"),
+            Self::TimedOut { accepted: true, .. } => f.write_str(
+                "not sent: the time limit passed before the broker had confirmed what was sent before it",
+            ),
+            Self::TimedOut { .. } => f.write_str("not sent: the time limit passed while the queue was full"),
             Self::Withdrawn(why) => write!(f, "not sent: {why}"),
             Self::Refused { reason, properties } => {
                 write!(f, "the broker refused the message: {reason}")?;

@@ -36,6 +36,7 @@ mod authentication;
 mod body;
 mod client;
 mod credentials;
+mod defaults;
 mod error;
 mod events;
 mod guess;
@@ -43,6 +44,7 @@ mod hooks;
 mod message;
 mod options;
 mod publish;
+mod queue;
 mod receipt;
 mod request;
 mod server;
@@ -71,6 +73,7 @@ pub use authentication::{Scram, ScramHash};
 pub use body::Body;
 pub use client::Client;
 pub use credentials::Credentials;
+pub use defaults::TopicDefaults;
 pub use error::{
     Closed, ConnectError, ConnectStage, PublishError, Stale, SubscribeError, Uncertainty, Undelivered,
     Withdrawal,
@@ -80,6 +83,7 @@ pub use hooks::{Failure, OnFailure, PrepareError, Preparing, Refusals};
 pub use message::Message;
 pub use options::{Jitter, Options, QueuePolicy, VersionChoice};
 pub use publish::{Enqueue, Publish};
+pub use queue::QueuedMessage;
 pub use receipt::{Published, Receipt, Stage};
 pub use request::{Incoming, Request, RequestCounts, RequestError, Responded, Responder, ResponderBuilder};
 pub use server::{Scheme, Server, UrlError};

@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use packetboat_core::session::{SessionMode, Will};
+use packetboat_core::topic::TopicError;
 use packetboat_core::wire::{Place, PropertiesBuf, QoS};
 
 use crate::credentials::Provider;
+use crate::defaults::Defaults;
 use crate::hooks::{Hooks, Refusals};
 use crate::server::{Url, UrlError};
 use crate::tap::Taps;
@@ -42,6 +44,8 @@ pub enum QueuePolicy {
     /// It waits for room ([`try_publish`](crate::Publish::try_publish) fails).
     #[default]
     Wait,
+    /// It fails at once: [`RejectReason::Full`](crate::RejectReason::Full).
+    Reject,
     /// The oldest queued message makes room; its receipt fails.
     DropOldest,
     /// The new message is dropped; its receipt fails.
@@ -85,6 +89,8 @@ pub struct Options {
     pub(crate) queue_qos0_offline: bool,
     pub(crate) resend_unresolved: bool,
     pub(crate) poison_limit: u8,
+    pub(crate) defaults: Defaults,
+    pub(crate) wrong_default: Option<TopicError>,
     pub(crate) outgoing_aliases: u16,
     pub(crate) inbound_messages: u16,
     pub(crate) strict_receive_maximum: bool,
@@ -165,6 +171,8 @@ impl Options {
             queue_qos0_offline: true,
             resend_unresolved: true,
             poison_limit: 5,
+            defaults: Defaults::default(),
+            wrong_default: None,
             outgoing_aliases: 0,
             inbound_messages: 1024,
             strict_receive_maximum: false,

@@ -30,8 +30,9 @@ pub struct Publish<'a> {
     shared: &'a Arc<Shared>,
     topic: Result<TopicName<'a>, TopicError>,
     body: Source<'a>,
-    qos: QoS,
-    retain: bool,
+    /// As given; otherwise the defaults count.
+    qos: Option<QoS>,
+    retain: Option<bool>,
     properties: PropertiesBuf,
     drop_properties: bool,
     patience: Patience,
@@ -93,8 +94,8 @@ impl<'a> Publish<'a> {
                 Body::Borrowed(bytes) => Source::Borrowed(bytes),
                 Body::Owned(bytes) => Source::Owned(Held(bytes)),
             },
-            qos: QoS::AtMostOnce,
-            retain: false,
+            qos: None,
+            retain: None,
             properties: PropertiesBuf::new(),
             drop_properties: false,
             patience: Patience::Endless,
@@ -102,15 +103,16 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// The delivery guarantee. Default: QoS 0, at most once.
+    /// The delivery guarantee. Default: QoS 0, at most once, unless the options say otherwise
+    /// ([`default_qos`](crate::Options::default_qos), [`topic_defaults`](crate::Options::topic_defaults)).
     pub fn qos(mut self, qos: QoS) -> Self {
-        self.qos = qos;
+        self.qos = Some(qos);
         self
     }
 
-    /// Keep it as the topic's retained message. Default: false.
+    /// Keep it as the topic's retained message. Default: false, unless the options say otherwise.
     pub fn retain(mut self, retain: bool) -> Self {
-        self.retain = retain;
+        self.retain = Some(retain);
         self
     }
 
@@ -165,11 +167,15 @@ impl<'a> Publish<'a> {
         };
         let mut guard = self.shared.lock();
         let inner = &mut *guard;
+        let (qos, retain) = match &inner.defaults {
+            None => (self.qos.unwrap_or_default(), self.retain.unwrap_or_default()),
+            Some(defaults) => defaults.resolve(topic.as_str(), self.qos, self.retain),
+        };
         let may_try = match (self.stage, waker) {
             (Stage::Waiting(key), Some(waker)) => {
                 inner.room.poll(key, waker, &mut inner.deferred.retired) || inner.is_over()
             }
-            _ => inner.is_open(self.qos) || inner.is_over(),
+            _ => inner.is_open(qos) || inner.is_over(),
         };
         let tried = if may_try {
             guard.publish(&Outgoing {
@@ -178,8 +184,8 @@ impl<'a> Publish<'a> {
                     Source::Borrowed(bytes) => Payload::Borrowed(bytes),
                     Source::Owned(held) => Payload::Shared(held),
                 },
-                qos: self.qos,
-                retain: self.retain,
+                qos,
+                retain,
                 properties: self.properties.as_properties(),
                 drop_properties: self.drop_properties,
                 tag: Tag::KEPT,
@@ -193,7 +199,7 @@ impl<'a> Publish<'a> {
                 Self::leave_line(&mut self.stage, inner);
                 Poll::Ready(Ok(accepted))
             }
-            (Err(session::PublishError::Full), Some(waker)) => {
+            (Err(session::PublishError::Full), Some(waker)) if !inner.never_waits() => {
                 let (stage, patience) = (&mut self.stage, &mut self.patience);
                 if Self::wait(stage, patience, may_try, inner, self.shared, waker) {
                     return Poll::Pending;
@@ -201,7 +207,8 @@ impl<'a> Publish<'a> {
                 Self::leave_line(&mut self.stage, inner);
                 let offline = guard.why_offline();
                 drop(guard);
-                Poll::Ready(Err(PublishError::TimedOut { payload: self.owned(), offline }))
+                let payload = self.owned();
+                Poll::Ready(Err(PublishError::TimedOut { payload, offline, accepted: false }))
             }
             (Err(session::PublishError::Full), None) => Poll::Pending,
             (Err(reason), _) => {
@@ -259,7 +266,8 @@ impl<'a> Publish<'a> {
             if inner.cancel(ticket) {
                 inner.forget(ticket);
                 let offline = inner.why_offline();
-                return Poll::Ready(Err(PublishError::TimedOut { payload: None, offline }));
+                let error = PublishError::TimedOut { payload: None, offline, accepted: true };
+                return Poll::Ready(Err(error));
             }
             drop(inner);
             let receipt = Receipt::new(self.shared.clone(), ticket);

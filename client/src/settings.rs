@@ -37,7 +37,7 @@ impl Options {
             queue_messages: self.queue_messages,
             queue_bytes: self.queue_bytes,
             overflow: match self.queue_policy {
-                QueuePolicy::Wait => Overflow::Refuse,
+                QueuePolicy::Wait | QueuePolicy::Reject => Overflow::Refuse,
                 QueuePolicy::DropOldest => Overflow::DropOldest,
                 QueuePolicy::DropNewest => Overflow::DropNewest,
             },
@@ -95,6 +95,9 @@ impl Options {
         }
         if let Some(name) = self.road.websocket.wrong_header() {
             return Err(OptionsError::Header(name));
+        }
+        if let Some(error) = self.wrong_default {
+            return Err(OptionsError::TopicDefaults(error));
         }
         if let Some(will) = &self.will {
             TopicName::new(&will.topic).map_err(OptionsError::WillTopic)?;
@@ -167,6 +170,8 @@ pub enum OptionsError {
     WillTopic(TopicError),
     /// Only 5.0 has methods of authentication.
     AuthenticatorNeedsVersion5,
+    /// A filter of [`topic_defaults`](Options::topic_defaults) is wrong.
+    TopicDefaults(TopicError),
     /// The prefix of response topics is no topic.
     ResponsePrefix(TopicError),
     /// This field is longer than 65,535 bytes.
@@ -195,6 +200,7 @@ impl fmt::Display for OptionsError {
             Self::AuthenticatorNeedsVersion5 => {
                 f.write_str("an authenticator needs MQTT 5.0: leave the version out, or the authenticator")
             }
+            Self::TopicDefaults(error) => write!(f, "a filter of the topic defaults is wrong: {error}"),
             Self::ResponsePrefix(error) => write!(f, "the response prefix is wrong: {error}"),
             Self::TooLong(what) => write!(f, "the {what} is longer than 65,535 bytes"),
             Self::Header(name) => {
@@ -213,7 +219,7 @@ impl std::error::Error for OptionsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Url(error) => Some(error),
-            Self::WillTopic(error) | Self::ResponsePrefix(error) => Some(error),
+            Self::WillTopic(error) | Self::TopicDefaults(error) | Self::ResponsePrefix(error) => Some(error),
             _ => None,
         }
     }
@@ -286,6 +292,9 @@ mod tests {
             retain: false,
             properties: PropertiesBuf::new(),
         };
+        let defaults = crate::TopicDefaults::new();
+        let wrong = OptionsError::TopicDefaults(TopicError::MultiLevelWildcard);
+        assert_eq!(error(options().topic_defaults("a/#/b", defaults)), wrong);
         assert_eq!(error(options().will(will)), OptionsError::WillTopic(TopicError::WildcardInName));
     }
 

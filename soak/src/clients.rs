@@ -1,13 +1,16 @@
 //! Ten clients: six that publish to whichever of two brokers they reach, and two that subscribe at each.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use packetboat::{Client, Event, Options, QoS, Receipt, SessionMode, VersionChoice};
+use packetboat::{
+    Client, Direction, Event, Options, Packet, PassingPacket, QoS, Receipt, SessionMode, VersionChoice,
+};
 use packetboat_core::rng::Rng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -101,7 +104,8 @@ pub(crate) fn publisher(
     let options = options([&urls[0], &urls[1]], "publisher", index).or_server(&urls[1]);
     let persistent = SessionMode::Persistent { expiry: Duration::from_hours(1) };
     let options = if index < 2 { options.session(persistent) } else { options };
-    let client = Client::start(options.queue(500, 4 << 20)).map_err(|error| error.to_string())?;
+    let options = options.queue(500, 4 << 20).on_packet(promises(index, ledger.clone()));
+    let client = Client::start(options).map_err(|error| error.to_string())?;
     count(&client, &counters);
     let (receipts, results) = mpsc::channel(2000);
     let collector = tokio::spawn(collect(index, results, ledger.clone()));
@@ -117,6 +121,32 @@ pub(crate) fn publisher(
     }))
 }
 
+/// Notes when a broker says that it has a message.
+fn promises(index: usize, ledger: Arc<Ledger>) -> impl Fn(&PassingPacket<'_>) + Send + Sync {
+    let numbers: Mutex<HashMap<u16, usize>> = Mutex::default();
+    move |passing| match (passing.direction, passing.packet) {
+        (Direction::Sent, Some(Packet::Publish(publish))) => {
+            let Some(id) = publish.id else { return };
+            let (_, number) = numbers_of(publish.payload);
+            numbers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, number);
+        }
+        (Direction::Received, Some(Packet::Ack(ack))) if !ack.reason.is_error() => {
+            let number = numbers.lock().unwrap_or_else(PoisonError::into_inner).remove(&ack.id);
+            if let Some(number) = number {
+                ledger.promised(index, number);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Publisher and number of a message.
+fn numbers_of(payload: &[u8]) -> (usize, usize) {
+    let text = String::from_utf8_lossy(payload);
+    let mut words = text.split(' ').map(|word| word.parse().unwrap_or(usize::MAX));
+    (words.next().unwrap_or(usize::MAX), words.next().unwrap_or(usize::MAX))
+}
+
 /// A few messages at once.
 async fn publish(
     client: &Client,
@@ -127,7 +157,7 @@ async fn publish(
     rng: &mut Rng,
 ) {
     for _ in 0..=rng.below(3) {
-        let size = if rng.below(200) == 0 { 100_000 } else { rng.below(600) };
+        let size = if rng.below(200) == 0 { 50_000 } else { rng.below(600) };
         let padding = "x".repeat(usize::try_from(size).unwrap_or(0));
         if rng.below(8) == 0 {
             ledger.plain();
@@ -178,10 +208,7 @@ pub(crate) async fn subscriber(
     let mut messages = subscription.await.map_err(|error| error.to_string())?;
     tokio::spawn(async move {
         while let Some(message) = messages.next().await {
-            let text = String::from_utf8_lossy(message.payload());
-            let mut words = text.split(' ').map(|word| word.parse().unwrap_or(usize::MAX));
-            let (publisher, number) =
-                (words.next().unwrap_or(usize::MAX), words.next().unwrap_or(usize::MAX));
+            let (publisher, number) = numbers_of(message.payload());
             ledger.came(index % 2, publisher, number, message.qos() == QoS::ExactlyOnce);
         }
     });

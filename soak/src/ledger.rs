@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Subscribers of one class receive everything between them: one at each broker.
 pub(crate) const CLASSES: usize = 2;
 
-/// A broker that is killed may forget what it confirmed so shortly before.
+/// A broker that is killed may forget what it took so shortly before: it saves its sessions every second.
 const FORGETS: Duration = Duration::from_secs(3);
 
 /// The books. What is settled leaves them: they stay small however long it takes.
@@ -24,7 +24,9 @@ struct Books {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
-    confirmed: Option<Instant>,
+    /// The broker said that it has it: PUBACK or the first PUBREC.
+    promised: Option<Instant>,
+    confirmed: bool,
     came: [bool; CLASSES],
 }
 
@@ -51,7 +53,7 @@ pub(crate) struct Totals {
 pub(crate) struct Missing {
     /// Accepted and lost: the client's fault.
     pub(crate) lost: usize,
-    /// Confirmed shortly before the broker was killed, which then had forgotten it.
+    /// Taken by a broker that was killed before it had saved it.
     pub(crate) forgotten: usize,
 }
 
@@ -85,11 +87,19 @@ impl Ledger {
         self.books(|books| books.totals.plain += 1);
     }
 
+    pub(crate) fn promised(&self, publisher: usize, number: usize) {
+        self.books(|books| {
+            if let Some(entry) = books.open.get_mut(&(publisher, number)) {
+                entry.promised.get_or_insert_with(Instant::now);
+            }
+        });
+    }
+
     pub(crate) fn confirmed(&self, publisher: usize, number: usize) {
         self.books(|books| {
             books.totals.confirmed += 1;
             if let Some(entry) = books.open.get_mut(&(publisher, number)) {
-                entry.confirmed = Some(Instant::now());
+                entry.confirmed = true;
             }
             books.settle((publisher, number));
         });
@@ -142,7 +152,7 @@ impl Ledger {
             let mut missing = Missing::default();
             for (key, entry) in books.open.iter().filter(|(_, entry)| entry.came.contains(&false)) {
                 let kills = books.kills.iter();
-                let forgotten = entry.confirmed.is_some_and(|at| {
+                let forgotten = entry.promised.is_some_and(|at| {
                     kills.clone().any(|&kill| kill + Duration::from_millis(500) >= at && at + FORGETS >= kill)
                 });
                 if forgotten {
@@ -151,9 +161,9 @@ impl Ledger {
                 }
                 missing.lost += 1;
                 if missing.lost <= 10 {
-                    let confirmed = entry.confirmed.map(|at| at.elapsed());
+                    let promised = entry.promised.map(|at| at.elapsed());
                     println!(
-                        "lost: publisher and number {key:?}, came {:?}, confirmed {confirmed:?} ago",
+                        "lost: publisher and number {key:?}, came {:?}, promised {promised:?} ago",
                         entry.came
                     );
                 }
@@ -165,7 +175,7 @@ impl Ledger {
 
 impl Books {
     fn settle(&mut self, key: (usize, usize)) {
-        let settled = |entry: &Entry| entry.confirmed.is_some() && !entry.came.contains(&false);
+        let settled = |entry: &Entry| entry.confirmed && !entry.came.contains(&false);
         if self.open.get(&key).is_some_and(settled) {
             self.open.remove(&key);
         }

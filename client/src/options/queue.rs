@@ -3,6 +3,7 @@
 use packetboat_core::wire::QoS;
 
 use super::{Options, QueuePolicy};
+use crate::TopicDefaults;
 
 impl Options {
     /// Messages above this QoS are sent at this QoS. Default: 2.
@@ -57,6 +58,40 @@ impl Options {
     #[must_use]
     pub fn poison_limit(mut self, connections: u8) -> Self {
         self.poison_limit = connections;
+        self
+    }
+
+    /// The delivery guarantee of messages that do not say theirs. Default: QoS 0.
+    #[must_use]
+    pub fn default_qos(mut self, qos: QoS) -> Self {
+        self.defaults.qos = qos;
+        self
+    }
+
+    /// The retain flag of messages that do not say theirs. Default: false.
+    #[must_use]
+    pub fn default_retain(mut self, retain: bool) -> Self {
+        self.defaults.retain = retain;
+        self
+    }
+
+    /// QoS and retain flag of messages to matching topics that do not say theirs. The filter that is the topic itself
+    /// counts first, then the most specific one. Default: none. A wrong filter is reported by
+    /// [`Client::connect`](crate::Client::connect) and [`Client::start`](crate::Client::start).
+    ///
+    /// ```
+    /// use packetboat::{Options, QoS, TopicDefaults};
+    ///
+    /// let options = Options::new("mqtt://localhost")
+    ///     .topic_defaults("alarm/#", TopicDefaults::new().qos(QoS::ExactlyOnce))
+    ///     .topic_defaults("status", TopicDefaults::new().qos(QoS::AtLeastOnce).retain(true));
+    /// ```
+    #[must_use]
+    pub fn topic_defaults(mut self, filter: &str, defaults: TopicDefaults) -> Self {
+        match filter.parse() {
+            Ok(filter) => self.defaults.add(filter, defaults),
+            Err(error) => self.wrong_default = Some(error),
+        }
         self
     }
 }

@@ -14,7 +14,7 @@ use super::{
     Consumed, Ending, Held, Inner, Key, Limit, Locked, PendingSubscribe, PendingUnsubscribe, RouteChange,
     Stream, WakesFor,
 };
-use crate::{End, Message};
+use crate::{End, Message, QueuePolicy};
 
 /// With fewer unwritten bytes the session encodes QoS 0 at once.
 const WRITABLE: u64 = 128 * 1024;
@@ -43,6 +43,9 @@ impl Locked<'_> {
             }
             session::Accepted::Recorded(ticket) => {
                 self.wake_task_for(WakesFor::Everything);
+                if !message.properties.is_empty() {
+                    self.rearm();
+                }
                 self.drain_events();
                 Ok(Accepted::Pending(ticket))
             }
@@ -55,6 +58,14 @@ impl Inner {
     pub(crate) fn limit(&mut self, at: Instant, limit: Limit) {
         self.limits.push(Reverse((at, limit)));
         if self.task.alarm.is_none_or(|alarm| at < alarm) {
+            self.wake_task_for(WakesFor::Commands);
+        }
+    }
+
+    /// A message in the queue may expire before the task wakes by itself.
+    fn rearm(&mut self) {
+        let due = self.session.poll_timeout();
+        if due.is_some_and(|at| self.task.alarm.is_none_or(|alarm| at < alarm)) {
             self.wake_task_for(WakesFor::Commands);
         }
     }
@@ -88,6 +99,11 @@ impl Inner {
         if free > 0 && (free >= self.queue_messages / 4 || self.session.queue().messages == 0) {
             self.room.grant(free, &mut self.deferred.wake);
         }
+    }
+
+    /// Nobody stands in line for room in the queue.
+    pub(crate) fn never_waits(&self) -> bool {
+        self.settings.options.queue_policy == QueuePolicy::Reject
     }
 
     /// The connection about to open is not with the server that has the session.

@@ -25,6 +25,7 @@ use packetboat_core::wire::{PropertiesBuf, Reason};
 use tokio::sync::watch;
 
 use crate::authentication::Authentication;
+use crate::defaults::Defaults;
 use crate::events::{Connected, Disconnection, Handler, Listeners};
 use crate::request::Desk;
 use crate::settings::Settings;
@@ -81,6 +82,8 @@ pub(crate) struct Inner {
     /// The streams that take the message at hand; kept for its allocation.
     pub(crate) takers: Vec<u32>,
     /// The bounds of the session's queue.
+    /// QoS and retain flag of messages that do not say theirs, if they are not the usual ones.
+    pub(crate) defaults: Option<Box<Defaults>>,
     pub(crate) queue_messages: usize,
     pub(crate) queue_bytes: usize,
     /// Unacknowledged messages the broker may have on the way to us.
@@ -224,6 +227,7 @@ impl Shared {
             left_everything: false,
             unclaimed: Unclaimed::default(),
             takers: Vec::new(),
+            defaults: settings.options.unusual_defaults(),
             queue_messages: settings.options.queue_messages,
             queue_bytes: settings.options.queue_bytes,
             inbound_window: settings.options.inbound_messages,

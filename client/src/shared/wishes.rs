@@ -62,6 +62,7 @@ impl Inner {
         let options = &settings.options;
         self.session.configure(options.config());
         (self.queue_messages, self.queue_bytes) = (options.queue_messages, options.queue_bytes);
+        self.defaults = options.unusual_defaults();
         self.inbound_window = options.inbound_messages;
         self.shared_sessions = options.shared_sessions;
         self.streams.set_quota(options.inbound_bytes);

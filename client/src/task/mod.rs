@@ -254,6 +254,7 @@ impl Task {
         let mut guard = self.shared.lock();
         let inner: &mut Inner = &mut guard;
         inner.now = now;
+        inner.session.handle_timeout(now);
         inner.drain_events();
         inner.apply_routes(&mut self.routes);
         inner.grant_room();
@@ -270,7 +271,7 @@ impl Task {
             }
         }
         let drain = inner.ending.map(|ending| ending.drain_until);
-        let alarm = [until, by_time, drain].into_iter().flatten().min();
+        let alarm = [until, by_time, drain, inner.session.poll_timeout()].into_iter().flatten().min();
         let down = matches!(self.stage, Stage::Down { .. });
         let on_demand = matches!(self.stage, Stage::Down { on_demand: true });
         if inner.wishes.is_some() || on_demand && inner.has_demand() {

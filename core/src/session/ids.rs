@@ -162,6 +162,11 @@ impl IdSource {
             }
         }
     }
+
+    /// What [`next`](Self::next) would give.
+    pub(super) fn peek<V: Copy + Default>(&self, used: &IdTable<V>) -> Option<u16> {
+        Self { last: self.last }.next(used)
+    }
 }
 
 #[cfg(test)]

@@ -30,13 +30,15 @@ pub(super) struct Messages<P> {
     /// QoS 1 and 2 without an identifier, in order of acceptance.
     pub(super) queue: List,
     /// QoS 0, in order of acceptance.
-    queue0: List,
+    pub(super) queue0: List,
     pub(super) ids: IdTable<Use>,
     pub(super) source: IdSource,
     bytes: usize,
     /// Those of `bytes` that are in `flight`.
     flight_bytes: usize,
     sequence: u64,
+    /// Nothing in the queue expires before.
+    pub(super) next_expiry: Option<Instant>,
     /// There may be messages that have to be sent with nothing beside them: see poison.rs.
     pub(super) suspected: bool,
     /// PUBRECs so far.
@@ -62,6 +64,7 @@ impl<P> Default for Messages<P> {
             bytes: 0,
             flight_bytes: 0,
             sequence: 0,
+            next_expiry: None,
             suspected: false,
             receipts: 0,
             unsent: None,
@@ -198,9 +201,11 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
         self.bytes += parts.size();
         let properties = Properties::trusted(parts.properties);
         let expiry = if properties.is_empty() { None } else { properties.message_expiry_interval() };
-        let slot = self.records.insert(parts, self.sequence);
+        let slot = self.records.insert(parts, self.sequence, now);
         if let Some(seconds) = expiry {
-            self.records.at_mut(slot).expire(now + Duration::from_secs(seconds.into()));
+            let deadline = now + Duration::from_secs(seconds.into());
+            self.records.at_mut(slot).expire(deadline);
+            self.next_expiry = Some(self.next_expiry.map_or(deadline, |next| next.min(deadline)));
         }
         slot
     }

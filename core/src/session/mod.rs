@@ -3,7 +3,7 @@
 //! The methods of [`Session`] come in four kinds.
 //!
 //! * **Getters** look: [`phase`](Session::phase), [`limits`](Session::limits), [`version`](Session::version),
-//!   [`queue`](Session::queue), [`stage`](Session::stage), [`outcome`](Session::outcome),
+//!   [`queue`](Session::queue), [`queued`](Session::queued), [`stage`](Session::stage), [`outcome`](Session::outcome),
 //!   [`unwritten`](Session::unwritten).
 //! * **Inputs** say what happened: [`handle_open`](Session::handle_open), [`handle_publish`](Session::handle_publish),
 //!   [`handle_packet`](Session::handle_packet), [`handle_breach`](Session::handle_breach),
@@ -45,6 +45,7 @@ mod outcomes;
 mod output;
 mod packets;
 mod poison;
+mod queue;
 mod receiver;
 mod record;
 mod records;
@@ -68,6 +69,7 @@ pub use event::{
 pub use limits::Limits;
 pub use options::{Config, ConnectOptions, Overflow, SessionMode, Will};
 pub use output::Output;
+pub use queue::Queued;
 pub use receiver::{Received, Receiver};
 pub use store::{StoreOperation, StoreSequence};
 
@@ -241,6 +243,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     /// The deadline given by [`poll_timeout`](Self::poll_timeout) passed. Early calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.expire(now);
         if self.link.phase != Phase::Online {
             return;
         }
@@ -321,7 +324,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.link.phase != Phase::Online {
-            return None;
+            return self.outbound.next_expiry;
         }
         let (limit, written) = (self.config.acknowledgement_timeout, self.link.keep_alive.progress());
         let deadlines = [
@@ -329,6 +332,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.outbound.deadline(limit, written),
             self.subscriptions.deadline(limit, written),
             self.link.exchange.map(|since| since.max(written) + limit),
+            self.outbound.next_expiry,
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -135,13 +135,17 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     #[cold]
     fn drop_at_once(&mut self, message: &Outgoing<'_, P>) -> Accepted {
-        let slot = self.outbound.records.insert(&message.parts(message.qos), 0);
+        let slot = self.outbound.records.insert(&message.parts(message.qos), 0, Instant::default());
         let ticket = self.outbound.records.ticket(slot);
         self.report(slot, Outcome::Dropped);
         Accepted::Recorded(ticket)
     }
 
-    fn make_room(&mut self, size: usize) -> bool {
+    fn make_room(&mut self, size: usize, now: Instant) -> bool {
+        if self.outbound.has_room(&self.config, size) {
+            return true;
+        }
+        self.expire(now);
         while !self.outbound.has_room(&self.config, size) {
             let oldest = match self.config.overflow {
                 Overflow::DropOldest if self.outbound.could_have_room(&self.config, size) => {
@@ -188,7 +192,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if qos == QoS::AtMostOnce && offline && !self.config.queue_qos0_offline {
             return Ok(self.drop_at_once(message));
         }
-        if !self.make_room(message.bound()) {
+        if !self.make_room(message.bound(), now) {
             return match self.config.overflow {
                 Overflow::DropNewest => Ok(self.drop_at_once(message)),
                 Overflow::Refuse | Overflow::DropOldest => Err(PublishError::Full),

@@ -61,6 +61,8 @@ pub(super) struct Record<P> {
     head: Vec<u8>,
     shared: Option<P>,
     pub(super) deadline: Option<Instant>,
+    /// When it was accepted.
+    pub(super) accepted: Instant,
     /// Order of acceptance.
     pub(super) sequence: u64,
     /// Stream position of its PUBLISH on this connection; after PUBREC, its place among the PUBRECs.
@@ -129,6 +131,7 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
             head: Vec::new(),
             shared: None,
             deadline: None,
+            accepted: Instant::default(),
             sequence: 0,
             start: 0,
             since: Instant::default(),
@@ -142,7 +145,7 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
     /// A new tenant. Every field of the last one is replaced, in place; its memory is used again.
     #[allow(clippy::inline_always, reason = "every message sent: the calls would be a tenth of the whole")]
     #[inline(always)]
-    pub(super) fn fill(&mut self, parts: &Parts<'_, P>, sequence: u64) {
+    pub(super) fn fill(&mut self, parts: &Parts<'_, P>, sequence: u64, now: Instant) {
         let inline = if parts.shared.is_some() { &[][..] } else { parts.payload };
         self.head.reserve_exact(parts.topic.len() + parts.properties.len() + inline.len());
         self.head.extend_from_slice(parts.topic.as_bytes());
@@ -165,6 +168,7 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
         self.expiry_at = 0;
         self.shared = parts.shared.cloned();
         self.deadline = None;
+        self.accepted = now;
         self.sequence = sequence;
         self.start = 0;
         self.since = Instant::default();

@@ -1,5 +1,6 @@
 //! The slab of accepted messages, linked into lists that keep their order.
 
+use crate::time::Instant;
 use alloc::vec::Vec;
 
 use super::event::{Outcome, Ticket};
@@ -50,14 +51,14 @@ impl<P> Default for Records<P> {
 impl<P: AsRef<[u8]> + Clone> Records<P> {
     #[allow(clippy::inline_always, reason = "every message sent: the calls would be a tenth of the whole")]
     #[inline(always)]
-    pub(super) fn insert(&mut self, parts: &Parts<'_, P>, sequence: u64) -> u32 {
+    pub(super) fn insert(&mut self, parts: &Parts<'_, P>, sequence: u64, now: Instant) -> u32 {
         if self.vacant == NIL {
             self.grow();
         }
         let slot = self.vacant;
         let record = &mut self.slots[slot as usize];
         self.vacant = record.next;
-        record.fill(parts, sequence);
+        record.fill(parts, sequence, now);
         slot
     }
 

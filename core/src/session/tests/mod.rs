@@ -6,6 +6,7 @@ mod link;
 mod outbound;
 mod outcomes;
 mod poison;
+mod queue;
 mod statements;
 mod store;
 mod subscriptions;
