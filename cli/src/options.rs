@@ -74,7 +74,7 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
     if let Some(will) = will(arguments)? {
         options = options.will(will);
     }
-    options = arguments.road.apply(options);
+    options = arguments.tls.apply(arguments.road.apply(options));
     // Whoever has something to lose waits for it before the goodbye.
     options = options.drain_timeout(GOODBYE);
     options =

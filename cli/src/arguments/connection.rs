@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{ArgAction, Args};
 
 use super::road::Road;
+use super::tls::TlsArguments;
 use super::values::{self, Expiry, Protocol};
 use crate::options::Location;
 use crate::properties::PropertyArguments;
@@ -17,13 +18,13 @@ pub(crate) struct Connection {
     #[arg(short = 'h', long, value_parser = values::host, conflicts_with = "url", help_heading = "Connection")]
     pub(crate) host: Option<String>,
 
-    /// Port of the broker [default: 1883]
+    /// Port of the broker [default: 1883, with TLS 8883]
     #[arg(short, long, value_parser = values::port, conflicts_with = "url", help_heading = "Connection")]
     pub(crate) port: Option<u16>,
 
-    /// All in one: mqtt://[user[:password]@]host[:port][/topic], ws://host[:port][/path] or unix:///path
+    /// All in one: mqtt://[user[:password]@]host[:port][/topic], mqtts://..., ws://host[:port][/path], wss://... or unix:///path
     ///
-    /// Of mqtt:// what follows the slash is the topic, taken as it stands. User and password are percent-decoded.
+    /// Of mqtt:// and mqtts:// what follows the slash is the topic, taken as it stands. User and password are percent-decoded.
     #[arg(short = 'L', long, value_parser = Location::parse, help_heading = "Connection")]
     pub(crate) url: Option<Location>,
 
@@ -48,6 +49,9 @@ pub(crate) struct Connection {
 
     #[command(flatten)]
     pub(crate) road: Road,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
 
     /// Seconds of silence after which the connection is probed; 0 for never
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60, help_heading = "Connection")]

@@ -7,6 +7,7 @@ mod publish;
 mod request;
 mod road;
 mod subscribe;
+mod tls;
 mod values;
 
 use clap::{Parser, Subcommand};

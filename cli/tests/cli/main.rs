@@ -12,3 +12,4 @@ mod session;
 mod signals;
 mod subscribe;
 mod support;
+mod tls;

@@ -57,7 +57,7 @@ fn a_wrong_command_line_ends_with_1_and_says_why() {
 fn a_wrong_url_ends_with_1() {
     for (url, words) in [
         ("localhost", "mqtt://host/topic"),
-        ("mqtts://localhost/a", "mqtts://"),
+        ("mqttz://localhost/a", "mqttz://"),
         ("http://localhost/a", "http://"),
         ("mqtt:///a", "no host"),
         ("mqtt://localhost:port/a", "port"),
