@@ -355,6 +355,13 @@ impl World {
         self.connack(0, 0);
         for _ in 0..200 {
             self.drain();
+            if let Some((kind, id, filters)) = self.judge.requests.pop() {
+                let granted = [0; 16];
+                let none = kind == SubAckKind::Unsuback && self.connect.version != Version::V5;
+                let reasons = if none { &[] } else { &granted[..filters] };
+                self.says(&Packet::Suback(Suback { kind, id, properties: Properties::EMPTY, reasons }));
+                continue;
+            }
             let Some((kind, id)) = self.judge.awaited() else { break };
             self.says(&Packet::Ack(Ack::new(kind, id)));
         }
@@ -397,6 +404,8 @@ struct Judge {
     released: HashMap<u16, usize>,
     /// Each PUBREC for nothing that is under way: it gets a PUBREL, and nothing more is awaited.
     strays: HashMap<u16, usize>,
+    /// SUBSCRIBE and UNSUBSCRIBE, with their number of filters.
+    requests: Vec<(SubAckKind, u16, usize)>,
 }
 
 impl Judge {
@@ -451,8 +460,18 @@ impl Judge {
         match packet {
             Packet::Publish(publish) => self.publish(publish),
             Packet::Ack(ack) => self.ack(ack),
-            Packet::Subscribe(subscribe) => assert!(subscribe.id > 0 && self.is_unused(subscribe.id)),
-            Packet::Unsubscribe(unsubscribe) => assert!(unsubscribe.id > 0 && self.is_unused(unsubscribe.id)),
+            Packet::Subscribe(subscribe) => {
+                assert!(subscribe.id > 0 && self.is_unused(subscribe.id));
+                self.requests.push((SubAckKind::Suback, subscribe.id, subscribe.filters.iter().count()));
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                assert!(unsubscribe.id > 0 && self.is_unused(unsubscribe.id));
+                self.requests.push((
+                    SubAckKind::Unsuback,
+                    unsubscribe.id,
+                    unsubscribe.filters.iter().count(),
+                ));
+            }
             Packet::Disconnect(_) => self.said_goodbye = true,
             Packet::Connect(_) | Packet::PingReq => {}
             other => panic!("no client's packet: {other:?}"),
