@@ -80,19 +80,7 @@ impl Options {
             (None, _) => generated_client_id(),
         };
         check_text("client identifier", &client_id)?;
-        let passwords = servers.iter().filter_map(|endpoint| endpoint.credentials.as_ref());
-        let passwords =
-            passwords.chain([&self.credentials]).any(|credentials| credentials.password.is_some());
-        self.road.tls.check(passwords || self.provider.is_some())?;
-        let old = matches!(self.version, VersionChoice::V311 | VersionChoice::V31);
-        for credentials in
-            servers.iter().filter_map(|endpoint| endpoint.credentials.as_ref()).chain([&self.credentials])
-        {
-            credentials.check()?;
-            if old && credentials.password.is_some() && credentials.username.is_none() {
-                return Err(OptionsError::PasswordWithoutUsername);
-            }
-        }
+        self.check_credentials(&servers)?;
         if let Some(name) = self.road.websocket.wrong_header() {
             return Err(OptionsError::Header(name));
         }
@@ -126,6 +114,20 @@ impl Options {
         };
         let transport = self.transport.clone().unwrap_or_else(|| self.road.clone());
         Ok(Settings { servers, connect, transport, options: self })
+    }
+
+    fn check_credentials(&self, servers: &[Endpoint]) -> Result<(), OptionsError> {
+        let old = matches!(self.version, VersionChoice::V311 | VersionChoice::V31);
+        let mut secret = self.provider.is_some();
+        let each = servers.iter().filter_map(|endpoint| endpoint.credentials.as_ref());
+        for credentials in each.chain([&self.credentials]) {
+            credentials.check()?;
+            if old && credentials.password.is_some() && credentials.username.is_none() {
+                return Err(OptionsError::PasswordWithoutUsername);
+            }
+            secret |= credentials.password.is_some();
+        }
+        self.road.tls.check(secret)
     }
 
     fn servers(&self) -> Result<Vec<Endpoint>, OptionsError> {

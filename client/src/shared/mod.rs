@@ -6,6 +6,7 @@
 mod commands;
 mod events;
 mod held;
+mod lock;
 mod receipts;
 mod room;
 mod slab;
@@ -14,8 +15,7 @@ mod wishes;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
 use packetboat_core::session::{AckToken, Cause, Session, SessionMode, Ticket};
@@ -26,13 +26,14 @@ use tokio::sync::watch;
 
 use crate::authentication::Authentication;
 use crate::defaults::Defaults;
-use crate::events::{Connected, Disconnection, Handler, Listeners};
+use crate::events::{Connected, Disconnection, Listeners};
 use crate::request::Desk;
 use crate::settings::Settings;
-use crate::{Event, Message, Server, State};
+use crate::{Message, Server, State};
 
 pub(crate) use commands::Accepted;
 pub(crate) use held::Held;
+pub(crate) use lock::{Deferred, Locked};
 use receipts::Receipts;
 pub(crate) use room::Room;
 pub(crate) use slab::{Key, Slab};
@@ -137,25 +138,6 @@ pub(crate) enum WakesFor {
     Commands,
     /// It sleeps.
     Everything,
-}
-
-/// To be done after unlocking.
-#[derive(Default)]
-pub(crate) struct Deferred {
-    pub(crate) wake: Vec<Waker>,
-    pub(crate) task: Option<Waker>,
-    pub(crate) drops: Vec<Message>,
-    /// Wakers that were replaced: the last one of a task may drop the task.
-    pub(crate) retired: Vec<Waker>,
-    pub(crate) rare: Option<Box<Rare>>,
-}
-
-/// What comes a few times for each connection.
-#[derive(Default)]
-pub(crate) struct Rare {
-    pub(crate) state: Option<State>,
-    /// Handlers and what they are called with, in order.
-    pub(crate) calls: Vec<(Handler, Event)>,
 }
 
 #[derive(Debug, Default)]
@@ -308,97 +290,11 @@ impl Drop for Handle {
     }
 }
 
-/// The lock, held. Dropping it unlocks and then does what was deferred.
-pub(crate) struct Locked<'a> {
-    guard: Option<MutexGuard<'a, Inner>>,
-    shared: &'a Shared,
-}
-
-impl Locked<'_> {
-    /// The time, as exact as the task's state allows without asking the clock.
-    #[inline]
-    pub(crate) fn time(&mut self) -> Instant {
-        if self.task.wakes_for != WakesFor::Nothing {
-            self.now = self.shared.now();
-        }
-        self.now
-    }
-}
-
-impl Deref for Locked<'_> {
-    type Target = Inner;
-
-    #[inline]
-    fn deref(&self) -> &Inner {
-        self.guard.as_ref().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Inner {
-        self.guard.as_mut().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
-    }
-}
-
-impl Drop for Locked<'_> {
-    #[allow(clippy::inline_always, reason = "every message and every acknowledgement")]
-    #[inline(always)]
-    fn drop(&mut self) {
-        let Some(guard) = self.guard.take() else { return };
-        if guard.deferred.is_empty() {
-            drop(guard);
-            held::unlocked();
-        } else {
-            unlock_and_run(guard, self.shared);
-        }
-    }
-}
-
-#[cold]
-fn unlock_and_run(mut guard: MutexGuard<'_, Inner>, shared: &Shared) {
-    let deferred = std::mem::take(&mut guard.deferred);
-    drop(guard);
-    held::unlocked();
-    deferred.run(shared);
-}
-
 /// Remember whom to wake.
 #[inline]
 pub(crate) fn remember(slot: &mut Option<Waker>, waker: &Waker, retired: &mut Vec<Waker>) {
     match slot {
         Some(known) if known.will_wake(waker) => {}
         _ => retired.extend(slot.replace(waker.clone())),
-    }
-}
-
-impl Deferred {
-    #[inline]
-    fn is_empty(&self) -> bool {
-        let lists = self.wake.len() + self.drops.len() + self.retired.len();
-        lists == 0 && self.task.is_none() && self.rare.is_none()
-    }
-
-    #[cold]
-    pub(crate) fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
-    }
-
-    fn run(self, shared: &Shared) {
-        if let Some(rare) = self.rare {
-            if let Some(state) = rare.state {
-                shared.watch.send_replace(state);
-            }
-            for (handler, event) in rare.calls {
-                handler.call(&event);
-            }
-        }
-        for waker in self.wake {
-            waker.wake();
-        }
-        drop((self.drops, self.retired));
-        if let Some(task) = self.task {
-            task.wake();
-        }
     }
 }

@@ -1,0 +1,116 @@
+//! The lock, held, and what waits for its release.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::MutexGuard;
+use std::task::Waker;
+
+use packetboat_core::time::Instant;
+
+use super::{Inner, Shared, WakesFor, held};
+use crate::events::Handler;
+use crate::{Event, Message, State};
+
+/// To be done after unlocking.
+#[derive(Default)]
+pub(crate) struct Deferred {
+    pub(crate) wake: Vec<Waker>,
+    pub(crate) task: Option<Waker>,
+    pub(crate) drops: Vec<Message>,
+    /// Wakers that were replaced: the last one of a task may drop the task.
+    pub(crate) retired: Vec<Waker>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What comes a few times for each connection.
+#[derive(Default)]
+pub(crate) struct Rare {
+    pub(crate) state: Option<State>,
+    /// Handlers and what they are called with, in order.
+    pub(crate) calls: Vec<(Handler, Event)>,
+}
+
+/// The lock, held. Dropping it unlocks and then does what was deferred.
+pub(crate) struct Locked<'a> {
+    pub(super) guard: Option<MutexGuard<'a, Inner>>,
+    pub(super) shared: &'a Shared,
+}
+
+impl Locked<'_> {
+    /// The time, as exact as the task's state allows without asking the clock.
+    #[inline]
+    pub(crate) fn time(&mut self) -> Instant {
+        if self.task.wakes_for != WakesFor::Nothing {
+            self.now = self.shared.now();
+        }
+        self.now
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Inner;
+
+    #[inline]
+    fn deref(&self) -> &Inner {
+        self.guard.as_ref().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Inner {
+        self.guard.as_mut().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[allow(clippy::inline_always, reason = "every message and every acknowledgement")]
+    #[inline(always)]
+    fn drop(&mut self) {
+        let Some(guard) = self.guard.take() else { return };
+        if guard.deferred.is_empty() {
+            drop(guard);
+            held::unlocked();
+        } else {
+            unlock_and_run(guard, self.shared);
+        }
+    }
+}
+
+#[cold]
+fn unlock_and_run(mut guard: MutexGuard<'_, Inner>, shared: &Shared) {
+    let deferred = std::mem::take(&mut guard.deferred);
+    drop(guard);
+    held::unlocked();
+    deferred.run(shared);
+}
+
+impl Deferred {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        let lists = self.wake.len() + self.drops.len() + self.retired.len();
+        lists == 0 && self.task.is_none() && self.rare.is_none()
+    }
+
+    #[cold]
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn run(self, shared: &Shared) {
+        if let Some(rare) = self.rare {
+            if let Some(state) = rare.state {
+                shared.watch.send_replace(state);
+            }
+            for (handler, event) in rare.calls {
+                handler.call(&event);
+            }
+        }
+        for waker in self.wake {
+            waker.wake();
+        }
+        drop((self.drops, self.retired));
+        if let Some(task) = self.task {
+            task.wake();
+        }
+    }
+}
