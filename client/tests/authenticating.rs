@@ -95,6 +95,7 @@ fn assert_clean(broker: &Broker) {
     assert!(broker.violations().is_empty(), "{:?}", broker.violations());
 }
 
+// Spec 5.0: MQTT-4.12.0-3 MQTT-4.12.0-5 MQTT-4.12.1-1
 #[tokio::test]
 async fn an_exchange_of_many_steps_comes_before_connack_and_again_on_request() {
     let method = countdown(20);
@@ -190,6 +191,7 @@ async fn a_broker_that_fails_the_exchange_gets_nothing() {
     assert_eq!(broker.stats().received(PacketType::Publish), 0);
 }
 
+// Spec 5.0: MQTT-4.12.1-2
 #[tokio::test]
 async fn a_broker_that_fails_a_step_while_connected_is_left_and_tried_again() {
     let method = countdown(4);
@@ -207,6 +209,7 @@ async fn a_broker_that_fails_a_step_while_connected_is_left_and_tried_again() {
     assert_clean(&broker);
 }
 
+// Spec 5.0: MQTT-4.12.1-2
 #[tokio::test]
 async fn a_refused_reauthentication_ends_the_connection_with_the_brokers_reason() {
     let method = countdown(4);
@@ -258,6 +261,7 @@ async fn older_versions_have_no_methods_and_are_not_fallen_back_to() {
     assert_eq!(broker.stats().connections, 1);
 }
 
+// Spec 5.0: MQTT-3.15.2-1 MQTT-4.12.0-5
 #[tokio::test]
 async fn auth_packets_that_must_not_come_end_the_connection() {
     // Success that nobody asked for, another method, a client's reason.

@@ -94,6 +94,8 @@ fn plain(address: &str) -> Options {
     Options::new(&format!("ws://{address}/"))
 }
 
+// Spec 3.1.1: MQTT-6.0.0-3
+// Spec 5.0: MQTT-6.0.0-3
 #[tokio::test]
 async fn the_request_says_what_it_must_and_what_was_asked_for() {
     let with = |address: &str| {
@@ -246,6 +248,8 @@ mod framing {
         (listener, options.version(packetboat::VersionChoice::V5))
     }
 
+    // Spec 3.1.1: MQTT-6.0.0-1 MQTT-6.0.0-2
+    // Spec 5.0: MQTT-6.0.0-1 MQTT-6.0.0-2
     #[tokio::test]
     async fn bounds_of_frames_mean_nothing_and_pings_are_answered() {
         let (listener, options) = server().await;
@@ -309,6 +313,8 @@ mod framing {
         format!("{cause:?}")
     }
 
+    // Spec 3.1.1: MQTT-6.0.0-1
+    // Spec 5.0: MQTT-6.0.0-1
     #[tokio::test]
     async fn text_and_broken_frames_end_the_connection() {
         end(&frame(0x81, b"text")).await;

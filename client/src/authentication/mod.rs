@@ -175,7 +175,7 @@ impl Inner {
 
     fn answer(&mut self, data: Option<&[u8]>, now: packetboat_core::time::Instant) {
         if !self.session.authenticate(Reason::CONTINUE_AUTHENTICATION, data, now) {
-            self.distrust(AuthenticationError::new("the method has more to say than 65,535 bytes"));
+            self.distrust(AuthenticationError::new("the method has more to say than the broker takes"));
         }
     }
 

@@ -5,15 +5,18 @@ use alloc::boxed::Box;
 use super::event::{Breach, Event};
 use super::{Phase, Session};
 use crate::time::Instant;
-use crate::wire::{Auth, Packet, Properties, PropertiesBuf, Reason};
+use crate::wire::{Auth, Packet, Properties, PropertiesBuf, Reason, encoded_len};
 
 impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// Send AUTH: the next step of an exchange (Continue authentication), or the first one of another (Re-authenticate).
-    /// The method is that of CONNECT [MQTT-4.12.0-5]. False, and nothing sent: it is not our turn, CONNECT named no
-    /// method, or the data is longer than 65,535 bytes.
+    /// The method is that of CONNECT [MQTT-4.12.0-5]. False, and nothing sent: it is not our turn, the reason is not one
+    /// of the two, CONNECT named no method, or the data is longer than 65,535 bytes or than the broker's packets may be.
     pub fn authenticate(&mut self, reason: Reason, data: Option<&[u8]>, now: Instant) -> bool {
         let again = reason == Reason::RE_AUTHENTICATE;
+        // Others are the server's [MQTT-4.12.0-3].
+        let ours = again || reason == Reason::CONTINUE_AUTHENTICATION;
         let turn = match self.link.phase {
+            _ if !ours => false,
             Phase::Connecting => !again,
             Phase::Online => again != self.link.exchange.is_some(),
             Phase::Offline | Phase::Closing => false,
@@ -22,13 +25,19 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let mut properties = PropertiesBuf::default();
         let set = properties.authentication_method(method).is_ok()
             && data.is_none_or(|data| properties.authentication_data(data).is_ok());
-        if !set {
+        let packet = Packet::Auth(Auth { reason, properties: properties.as_properties() });
+        // Before CONNACK nothing is known of its limit.
+        let known = self.link.phase == Phase::Online;
+        if !set
+            || known
+                && encoded_len(self.link.version, &packet) > self.link.limits.maximum_packet_size as usize
+        {
             return false;
         }
         if self.link.phase == Phase::Online {
             self.link.exchange = Some(now);
         }
-        self.link.reply(&Packet::Auth(Auth { reason, properties: properties.as_properties() }));
+        self.link.reply(&packet);
         true
     }
 

@@ -1,7 +1,7 @@
 //! Enhanced authentication: which AUTH packets may come when, and which are sent.
 
 use super::*;
-use crate::wire::Auth;
+use crate::wire::{Auth, Property};
 
 fn named(method: &str) -> PropertiesBuf {
     let mut properties = PropertiesBuf::default();
@@ -34,6 +34,80 @@ fn is_breach(story: &mut Story) -> bool {
     matches!(story.cause(), Some(Cause::Breach(_)))
 }
 
+/// The AUTH packets the session has written, as the peer reads them: reason, method, data, and how many properties.
+fn said(story: &mut Story) -> Vec<(u8, String, Option<Vec<u8>>, usize)> {
+    story.session.poll_transmit(&mut story.out, story.now);
+    let bytes = core::mem::take(&mut story.out.bytes);
+    story.session.handle_written(bytes.len(), story.now);
+    story.out.clear();
+    let mut said = Vec::new();
+    let mut rest = &bytes[..];
+    while let Ok(Decoded::Packet { packet, size }) = decode(Version::V5, rest, 1 << 28) {
+        if let Packet::Auth(Auth { reason, properties }) = packet {
+            let method = properties.authentication_method().unwrap_or_default().into();
+            let data = properties.authentication_data().map(<[u8]>::to_vec);
+            said.push((
+                reason.0,
+                method,
+                data,
+                Property::all().filter(|one| properties.contains(*one)).count(),
+            ));
+        }
+        rest = &rest[size..];
+    }
+    said
+}
+
+// Spec 5.0: MQTT-3.15.2-1 MQTT-3.15.2-2 MQTT-3.15.2-3 MQTT-4.12.0-3 MQTT-4.12.0-5 MQTT-4.12.1-1
+#[test]
+fn our_auth_has_a_clients_reason_the_method_of_connect_and_nothing_but_data() {
+    let mut story = connecting();
+    auth(&mut story, Reason::CONTINUE_AUTHENTICATION, "m");
+    let now = story.now;
+    for reason in (0..=u8::MAX).map(Reason) {
+        let one_of_ours = reason == Reason::CONTINUE_AUTHENTICATION;
+        assert_eq!(story.session.authenticate(reason, Some(b"x"), now), one_of_ours, "{reason}");
+    }
+    assert_eq!(said(&mut story), [(0x18, "m".into(), Some(b"x".to_vec()), 2)]);
+    let mut story = online();
+    let now = story.now;
+    for reason in (0..=u8::MAX).map(Reason) {
+        let one_of_ours = reason == Reason::RE_AUTHENTICATE;
+        assert_eq!(story.session.authenticate(reason, None, now), one_of_ours, "{reason}");
+    }
+    auth(&mut story, Reason::CONTINUE_AUTHENTICATION, "m");
+    assert!(story.session.authenticate(Reason::CONTINUE_AUTHENTICATION, Some(b""), now));
+    assert_eq!(said(&mut story), [(0x19, "m".into(), None, 1), (0x18, "m".into(), Some(vec![]), 2)]);
+}
+
+// Spec 5.0: MQTT-3.15.2-1
+#[test]
+fn an_auth_with_another_reason_ends_the_connection() {
+    for reason in (0..=u8::MAX).map(Reason) {
+        if matches!(reason, Reason::SUCCESS | Reason::CONTINUE_AUTHENTICATION) {
+            continue;
+        }
+        let mut story = online();
+        let now = story.now;
+        assert!(story.session.authenticate(Reason::RE_AUTHENTICATE, None, now));
+        auth(&mut story, reason, "m");
+        assert!(is_breach(&mut story), "{reason}");
+    }
+}
+
+#[test]
+fn no_auth_is_larger_than_the_broker_takes() {
+    let mut story = Story::new(Version::V5);
+    story.connect.properties = named("m");
+    let mut properties = named("m");
+    properties.maximum_packet_size(20).unwrap();
+    story.open(false, &properties);
+    let now = story.now;
+    // Header and reason, the length of the properties, the method, and the identifier and length of the data.
+    assert!(!story.session.authenticate(Reason::RE_AUTHENTICATE, Some(&[7; 20 - 10]), now));
+    assert!(story.session.authenticate(Reason::RE_AUTHENTICATE, Some(&[7; 20 - 11]), now));
+}
+
 #[test]
 fn steps_alternate_before_connack() {
     let mut story = connecting();
@@ -50,6 +124,7 @@ fn steps_alternate_before_connack() {
     assert_eq!(story.told().len(), 1);
 }
 
+// Spec 5.0: MQTT-4.12.0-5
 #[test]
 fn what_ends_an_exchange_at_connecting_is_connack_with_its_method() {
     // [MQTT-4.12.0-5], and what only CONNACK may say.
@@ -85,6 +160,7 @@ fn without_a_method_none_may_come() {
     assert!(!story.session.authenticate(Reason::RE_AUTHENTICATE, None, now));
 }
 
+// Spec 5.0: MQTT-4.12.0-5 MQTT-4.12.1-2
 #[test]
 fn an_online_session_authenticates_again_when_it_wants_and_one_at_a_time() {
     let mut story = online();
