@@ -317,7 +317,8 @@ mod framing {
     // Spec 5.0: MQTT-6.0.0-1
     #[tokio::test]
     async fn text_and_broken_frames_end_the_connection() {
-        end(&frame(0x81, b"text")).await;
+        // What would be a PUBLISH in a binary frame.
+        end(&frame(0x81, b"0\x06\0\x02ab\0x")).await;
         // A reserved bit, a masked server frame's length beyond all bounds, a continuation of nothing.
         end(&frame(0xc2, b"x")).await;
         end(&[0x82, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]).await;
