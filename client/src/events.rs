@@ -224,6 +224,26 @@ pub enum Event {
     },
     /// So many messages belonged to no stream. They were acknowledged.
     Unclaimed(u64),
+    /// A message has not been acknowledged for 30 s and others wait behind it, since acknowledgements go in the order of
+    /// arrival: its stream is not taken from, or whoever took it works on it or keeps it.
+    Held {
+        /// Its packet identifier.
+        packet_id: u16,
+        /// Its delivery guarantee.
+        qos: QoS,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// Messages that were dropped without [`ack`](crate::Message::ack) or [`reject`](crate::Message::reject) take half of
+    /// what the broker may send unacknowledged ([`Options::inbound`](crate::Options::inbound)), or more; with all of it
+    /// taken, nothing of QoS 1 and 2 comes any more. It delivers them again after a
+    /// [`reconnect`](crate::Client::reconnect). Told once for each connection.
+    Abandoned {
+        /// How many.
+        messages: usize,
+        /// Of how many.
+        window: u16,
+    },
     /// A message larger than what is accepted was skipped and acknowledged (3.1.1).
     Oversize {
         /// Its topic.

@@ -54,6 +54,12 @@ impl Inner {
             session::Event::Poison { topic, qos, size, connections, .. } => {
                 self.tell(&Event::Poison { topic, qos, size, connections });
             }
+            session::Event::Held { id, qos, waiting } => {
+                self.tell(&Event::Held { packet_id: id, qos, waiting });
+            }
+            session::Event::Abandoned { messages, window } => {
+                self.tell(&Event::Abandoned { messages, window });
+            }
             session::Event::SubscriptionsRestored => self.tell(&Event::SubscriptionsRestored),
             session::Event::Connected { session_present, version, properties } => {
                 if session_present {

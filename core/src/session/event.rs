@@ -1,10 +1,9 @@
 //! What goes in and comes out of a session besides bytes.
 
-use alloc::boxed::Box;
-use core::fmt;
-
+use super::refusal::PublishError;
 use crate::topic::{TopicFilter, TopicName};
 use crate::wire::{DecodeError, Properties, PropertiesBuf, QoS, Reason, Version};
+use alloc::boxed::Box;
 
 /// The caller's own name for an operation; comes back in the event that ends it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -102,50 +101,6 @@ pub enum Stage {
     Received(u16),
 }
 
-/// Why a publish was refused at the call. Nothing was queued; the message is still the caller's.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The queue is full; try again when messages have been acknowledged.
-    Full,
-    /// Properties need MQTT 5.0 and the session is fixed to an older version.
-    NeedsVersion5,
-    /// Larger than the largest packet the broker accepts [MQTT-3.2.2-15].
-    TooLarge {
-        /// Size of the packet, in bytes.
-        size: usize,
-        /// What the broker announced, in bytes.
-        maximum: u32,
-    },
-    /// The broker announced a lower maximum QoS [MQTT-3.2.2-11].
-    QosNotSupported(QoS),
-    /// The broker announced that it keeps no retained messages [MQTT-3.2.2-14].
-    RetainNotSupported,
-    /// The session was told to disconnect for good.
-    Closed,
-}
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => f.write_str("the queue is full: wait for acknowledgements, or raise its bounds"),
-            Self::NeedsVersion5 => {
-                f.write_str("message properties need MQTT 5.0: leave them out, or allow them to be dropped")
-            }
-            Self::TooLarge { size, maximum } => {
-                write!(f, "the packet has {size} bytes and the broker takes at most {maximum}")
-            }
-            Self::QosNotSupported(maximum) => {
-                write!(f, "the broker takes QoS {} at most", *maximum as u8)
-            }
-            Self::RetainNotSupported => f.write_str("the broker keeps no retained messages"),
-            Self::Closed => f.write_str("the client was disconnected"),
-        }
-    }
-}
-
-impl core::error::Error for PublishError {}
-
 /// How an accepted message ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
@@ -221,38 +176,6 @@ pub enum Release {
     /// Given up without a word: never acknowledged on this connection, redelivered on the next.
     Abandon,
 }
-
-/// Why a subscription was refused at the call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum SubscribeError {
-    /// The same filter is subscribed with other options: unsubscribe it first.
-    ConflictingOptions,
-    /// A shared filter overlaps another one, and the broker names no subscription identifiers to tell them apart.
-    OverlapsShared,
-    /// No-local is not allowed on a shared subscription [MQTT-3.8.3-4].
-    SharedNoLocal,
-    /// The option needs MQTT 5.0 and the session is fixed to an older version.
-    NeedsVersion5,
-    /// The session was told to disconnect for good.
-    Closed,
-}
-
-impl fmt::Display for SubscribeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ConflictingOptions => "the filter is subscribed with other options: unsubscribe it first",
-            Self::OverlapsShared => {
-                "a shared subscription overlaps another filter and the broker cannot tell them apart"
-            }
-            Self::SharedNoLocal => "no-local is not allowed on a shared subscription",
-            Self::NeedsVersion5 => "no-local and the retain options need MQTT 5.0",
-            Self::Closed => "the client was disconnected",
-        })
-    }
-}
-
-impl core::error::Error for SubscribeError {}
 
 /// A breach of the protocol by the broker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -378,6 +301,23 @@ pub enum Event {
         size: usize,
         /// Connections that ended.
         connections: u8,
+    },
+    /// An arrival has been held for 30 s and keeps back the acknowledgements of others, which go in order.
+    Held {
+        /// Its packet identifier.
+        id: u16,
+        /// Its delivery guarantee.
+        qos: QoS,
+        /// How many are behind it.
+        waiting: usize,
+    },
+    /// Arrivals that were given up, and are delivered again only after a reconnect, take half of the broker's window or
+    /// more. Once for each connection.
+    Abandoned {
+        /// How many.
+        messages: usize,
+        /// How many the broker may have on the way to us at once.
+        window: u16,
     },
     /// AUTH came: the broker wants another step (Continue authentication; answer with
     /// [`authenticate`](super::Session::authenticate)), or has accepted a re-authentication (Success). The last word of

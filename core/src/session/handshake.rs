@@ -33,6 +33,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let announced = connect.version.has_properties() && connect.receive_maximum > 0;
         let enforced = announced && self.config.strict_receive_maximum;
         self.link.receive_maximum = if enforced { connect.receive_maximum } else { u16::MAX };
+        self.link.window = connect.receive_maximum.max(1);
         self.link.requested_keep_alive = connect.keep_alive;
         let properties = connect_properties(connect, keeping.expiry);
         let method = properties.as_properties().authentication_method();

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use super::event::{AckToken, Arrival, Breach, Release, Verdict};
 use super::ids::IdTable;
 use super::store::Entry;
+use super::withheld::Head;
 use super::{Phase, Session};
 use crate::wire::{AckKind, PacketType, QoS, Reason};
 
@@ -76,9 +77,11 @@ pub(super) struct Inbound {
     /// QoS 1, in receive order, from ring position `base` on.
     ring1: VecDeque<(u16, Hold)>,
     base: u32,
-    /// QoS 2, in receive order.
+    /// QoS 2, in receive order; `passed` have left it.
     ring2: VecDeque<u16>,
+    passed: u32,
     unacknowledged: usize,
+    abandoned: usize,
 }
 
 impl<P: AsRef<[u8]> + Clone> Session<P> {
@@ -120,9 +123,13 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             let waiting = self.inbound.deliveries.value_mut(id).filter(|one| known && one.hold.holders > 0);
             let Some(delivery) = waiting else { return false };
             delivery.hold.release(release);
-            if delivery.hold.progress == Progress::Abandoned && !delivery.counted {
+            match delivery.hold.progress {
+                Progress::Abandoned if delivery.counted => self.inbound.abandoned += 1,
                 // Not yet repeated on this connection: when it is, it will be a new delivery.
-                self.inbound.deliveries.remove(id);
+                Progress::Abandoned => {
+                    self.inbound.deliveries.remove(id);
+                }
+                _ => {}
             }
             self.acknowledge_exactly_once();
             return true;
@@ -132,6 +139,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let waiting = self.inbound.ring1.get_mut(index).filter(|(_, hold)| known && hold.holders > 0);
         let Some((_, hold)) = waiting else { return false };
         hold.release(release);
+        self.inbound.abandoned += usize::from(hold.progress == Progress::Abandoned);
         if index == 0 {
             self.acknowledge_at_least_once();
         }
@@ -250,7 +258,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         }
         while let Some(&id) = self.inbound.ring2.front() {
             let Some(delivery) = self.inbound.deliveries.value_mut(id) else {
-                self.inbound.ring2.pop_front();
+                self.inbound.pass();
                 continue;
             };
             if delivery.hold.progress == Progress::Held {
@@ -275,12 +283,47 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                     self.reply_when_stored(stored, AckKind::Pubrec, id, reason);
                 }
             }
-            self.inbound.ring2.pop_front();
+            self.inbound.pass();
         }
     }
 }
 
 impl Inbound {
+    /// The oldest leaves the ring of QoS 2.
+    fn pass(&mut self) {
+        self.ring2.pop_front();
+        self.passed = self.passed.wrapping_add(1);
+    }
+
+    /// No acknowledgement of this connection is outstanding.
+    #[inline]
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.ring1.is_empty() && self.ring2.is_empty() && self.abandoned == 0
+    }
+
+    /// Those given up that take a place of the broker's window.
+    pub(super) fn abandoned(&self) -> usize {
+        self.abandoned
+    }
+
+    /// The oldest of each ring, where somebody holds it.
+    pub(super) fn heads(&self) -> [Option<Head>; 2] {
+        let is_held = |hold: &Hold| hold.progress == Progress::Held;
+        let first = self.ring1.front().filter(|(_, hold)| is_held(hold)).map(|&(id, _)| {
+            let (position, waiting) = (self.base, self.ring1.len() - 1);
+            Head { position, id, qos: QoS::AtLeastOnce, waiting }
+        });
+        let second = self
+            .ring2
+            .front()
+            .filter(|id| self.deliveries.value(**id).is_some_and(|delivery| is_held(&delivery.hold)));
+        let second = second.map(|&id| {
+            let (position, waiting) = (self.passed, self.ring2.len() - 1);
+            Head { position, id, qos: QoS::ExactlyOnce, waiting }
+        });
+        [first, second]
+    }
+
     pub(super) fn unacknowledged(&self) -> usize {
         self.unacknowledged
     }
@@ -291,7 +334,8 @@ impl Inbound {
         self.connection = self.connection.wrapping_add(1);
         self.ring1.clear();
         self.ring2.clear();
-        (self.base, self.unacknowledged) = (0, 0);
+        (self.base, self.passed) = (0, 0);
+        (self.unacknowledged, self.abandoned) = (0, 0);
         self.deliveries.retain(|_, delivery| {
             delivery.in_ring = false;
             delivery.counted = false;

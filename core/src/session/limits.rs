@@ -1,6 +1,7 @@
 //! What the broker allows. Here versions stop mattering: a CONNACK without properties leaves every default.
 
-use super::event::{Outgoing, PublishError};
+use super::event::Outgoing;
+use super::refusal::PublishError;
 use crate::wire::{Connack, MAXIMUM_PACKET, QoS};
 
 /// Negotiated at CONNACK, valid for one connection. Defaults are the specification's, section 3.2.2.3.

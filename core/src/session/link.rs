@@ -50,6 +50,8 @@ pub(super) struct Link<P> {
     pub(super) due: VecDeque<(u64, AckKind, u16, Reason)>,
     /// Unacknowledged arrivals the broker may have, as our CONNECT said.
     pub(super) receive_maximum: u16,
+    /// The same number, whether or not the broker knows of it and is held to it.
+    pub(super) window: u16,
     /// Seconds, as our CONNECT said.
     pub(super) requested_keep_alive: u16,
     /// Our CONNECT asked for a clean start.
@@ -81,6 +83,7 @@ impl<P> Link<P> {
             aliases: alias::Outgoing::default(),
             due: VecDeque::new(),
             receive_maximum: u16::MAX,
+            window: u16::MAX,
             requested_keep_alive: 0,
             clean_start: false,
             keeps_session: false,

@@ -49,10 +49,12 @@ mod queue;
 mod receiver;
 mod record;
 mod records;
+mod refusal;
 mod requests;
 mod store;
 mod subscriptions;
 mod window;
+mod withheld;
 
 #[cfg(test)]
 mod tests;
@@ -63,14 +65,15 @@ use crate::time::Instant;
 use crate::wire::{Packet, Version};
 
 pub use event::{
-    Accepted, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, PublishError, Release,
-    Stage, SubscribeError, Tag, Ticket, Verdict,
+    Accepted, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, Release, Stage, Tag,
+    Ticket, Verdict,
 };
 pub use limits::Limits;
 pub use options::{Config, ConnectOptions, Overflow, SessionMode, Will};
 pub use output::Output;
 pub use queue::Queued;
 pub use receiver::{Received, Receiver};
+pub use refusal::{PublishError, SubscribeError};
 pub use store::{StoreOperation, StoreSequence};
 
 use inbound::Inbound;
@@ -78,6 +81,7 @@ use link::Link;
 use messages::Messages;
 use store::Journal;
 use subscriptions::Subscriptions;
+use withheld::Withheld;
 
 /// Where the session stands with its connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -112,6 +116,7 @@ pub struct Session<P> {
     config: Config,
     outbound: Messages<P>,
     inbound: Inbound,
+    withheld: Withheld,
     subscriptions: Subscriptions,
     journal: Journal,
     events: VecDeque<Event>,
@@ -132,6 +137,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         Self {
             outbound: Messages::default(),
             inbound: Inbound::default(),
+            withheld: Withheld::default(),
             subscriptions: Subscriptions::default(),
             journal: Journal::new(config.durable),
             events: VecDeque::new(),
@@ -244,6 +250,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// The deadline given by [`poll_timeout`](Self::poll_timeout) passed. Early calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
+        self.watch_withheld(now);
         if self.link.phase != Phase::Online {
             return;
         }
@@ -272,6 +279,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.outbound.link_lost(self.link.written, cause.may_be_poison());
         self.give_up_poison();
         self.inbound.link_lost();
+        self.withheld = Withheld::default();
         self.subscriptions.link_lost();
         self.link.end();
         self.events.push_back(Event::Disconnected { cause, lost_qos0 });
@@ -307,6 +315,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     pub fn poll_transmit(&mut self, out: &mut Output<P>, now: Instant) -> bool {
         debug_assert!(out.is_empty(), "the last output must have been written");
         self.pump(now);
+        self.watch_withheld(now);
         if self.link.output.is_empty() {
             return false;
         }
@@ -333,6 +342,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.subscriptions.deadline(limit, written),
             self.link.exchange.map(|since| since.max(written) + limit),
             self.outbound.next_expiry,
+            self.withheld_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

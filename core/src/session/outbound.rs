@@ -4,10 +4,11 @@
 //! waiting for the store are one case. Before a message that nothing holds back and that overtakes nothing the pump
 //! would do nothing else: it is encoded at once. With QoS 0 it makes no record.
 
-use super::event::{Accepted, Outcome, Outgoing, Payload, PublishError, Ticket};
+use super::event::{Accepted, Outcome, Outgoing, Payload, Ticket};
 use super::limits::PUBLISH_OVERHEAD;
 use super::options::Overflow;
 use super::record::{Parts, Record, State};
+use super::refusal::PublishError;
 use super::store::Entry;
 use super::window::Window;
 use super::{Phase, Session};

@@ -7,9 +7,10 @@ use core::ops::Bound;
 use core::time::Duration;
 
 use super::Session;
-use super::event::{Breach, Event, SubscribeError, Tag};
+use super::event::{Breach, Event, Tag};
 use super::ids::RESERVED;
 use super::messages::REQUEST;
+use super::refusal::SubscribeError;
 use super::requests::{Kind, Request, Sent};
 use crate::time::Instant;
 use crate::topic::TopicFilter;

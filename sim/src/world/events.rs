@@ -20,7 +20,9 @@ impl World {
                 Event::Finished { .. }
                 | Event::SubscriptionsRestored
                 | Event::Poison { .. }
-                | Event::Authentication { .. } => {}
+                | Event::Authentication { .. }
+                | Event::Held { .. }
+                | Event::Abandoned { .. } => {}
             }
         }
         match self.pair.complaints().first() {

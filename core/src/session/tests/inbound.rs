@@ -116,6 +116,77 @@ fn an_abandoned_message_is_skipped_and_delivered_again() {
     }
 }
 
+/// What the session has said of withheld acknowledgements, up to this time.
+fn withheld(story: &mut Story, seconds: u64) -> Vec<Event> {
+    story.told();
+    let end = story.now + core::time::Duration::from_secs(seconds);
+    while let Some(due) = story.session.poll_timeout().filter(|due| *due <= end) {
+        story.now = due;
+        story.session.handle_read(story.now);
+        story.session.handle_timeout(story.now);
+    }
+    story.now = end;
+    story.session.handle_timeout(end);
+    story.told();
+    let cost = |event: &Event| matches!(event, Event::Held { .. } | Event::Abandoned { .. });
+    story.events().into_iter().filter(cost).collect()
+}
+
+#[test]
+fn a_message_that_keeps_others_back_for_30_seconds_is_told_of_once() {
+    for version in BOTH {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let mut story = Story::online(version);
+            let one = token(story.arrives(qos, 11, 1));
+            assert_eq!(withheld(&mut story, 100), [], "it keeps nobody back");
+            let two = token(story.arrives(qos, 12, 1));
+            let held = |id, waiting| [Event::Held { id, qos, waiting }];
+            assert_eq!(withheld(&mut story, 0), held(11, 1));
+            assert_eq!(withheld(&mut story, 100), []);
+            story.session.release(one, Release::Acknowledge);
+            story.arrives(qos, 13, 1);
+            story.arrives(qos, 14, 1);
+            assert_eq!(withheld(&mut story, 29), []);
+            assert_eq!(withheld(&mut story, 1), held(12, 2));
+            // Released and gone.
+            story.session.release(two, Release::Abandon);
+            assert_eq!(withheld(&mut story, 29), []);
+            story.cut_after(0);
+            story.open(true, &PropertiesBuf::default());
+            assert_eq!(withheld(&mut story, 100), []);
+        }
+    }
+}
+
+#[test]
+fn abandoned_messages_are_told_of_when_they_take_half_the_window() {
+    for version in BOTH {
+        let mut story = Story::new(version);
+        story.connect.receive_maximum = 6;
+        story.open(false, &PropertiesBuf::default());
+        for _ in 0..2 {
+            let one = token(story.arrives(QoS::AtLeastOnce, 1, 1));
+            let two = token(story.arrives(QoS::ExactlyOnce, 2, 2));
+            let three = token(story.arrives(QoS::AtLeastOnce, 3, 1));
+            let four = token(story.arrives(QoS::ExactlyOnce, 4, 1));
+            story.session.release(two, Release::Abandon);
+            story.session.release(three, Release::Abandon);
+            story.session.release(four, Release::Acknowledge);
+            assert_eq!(withheld(&mut story, 1), [], "one of them is still with another holder");
+            story.session.release(two, Release::Acknowledge);
+            assert_eq!(withheld(&mut story, 1), []);
+            story.session.release(one, Release::Abandon);
+            let abandoned = Event::Abandoned { messages: 3, window: 6 };
+            assert_eq!(withheld(&mut story, 1), [abandoned]);
+            let five = token(story.arrives(QoS::AtLeastOnce, 5, 1));
+            story.session.release(five, Release::Abandon);
+            assert_eq!(withheld(&mut story, 1), [], "once for each connection");
+            story.cut_after(0);
+            story.open(false, &PropertiesBuf::default());
+        }
+    }
+}
+
 // Spec 5.0: MQTT-3.3.4-9
 #[test]
 fn more_than_our_receive_maximum_is_a_breach() {
