@@ -157,11 +157,10 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if delivery.hold.progress != Progress::Received {
             return Err(Breach::protocol("PUBREL before PUBREC"));
         }
-        self.inbound.deliveries.remove(id);
+        self.forget_delivery(id);
         if delivery.counted {
             self.inbound.unacknowledged -= 1;
         }
-        self.inbound.removed = self.journal.note(Entry::InboundDone { id });
         self.reply_when_stored(self.inbound.removed, AckKind::Pubcomp, id, Reason::SUCCESS);
         Ok(())
     }
@@ -182,9 +181,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     #[inline]
     fn on_at_least_once(&mut self, id: u16, holders: u16) -> Result<Verdict, Breach> {
-        if self.inbound.deliveries.len() > 0 && self.inbound.deliveries.contains(id) {
-            let reason = Reason::PACKET_IDENTIFIER_IN_USE;
-            return Err(Breach { reason, what: "QoS 1 PUBLISH under the identifier of a QoS 2 one" });
+        if self.inbound.deliveries.len() > 0 {
+            self.free_for_at_least_once(id)?;
         }
         self.count_arrival()?;
         let inbound = &mut self.inbound;
@@ -195,6 +193,27 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.acknowledge_at_least_once();
         }
         Ok(Verdict::Deliver(Some(token)))
+    }
+
+    /// An identifier of QoS 2 is used for QoS 1. Of two on one connection the broker may not do it [MQTT-2.2.1-4]. Later it
+    /// can only mean that it was restored from an older state: it will never release the delivery, and to insist on that
+    /// would end every connection to come.
+    fn free_for_at_least_once(&mut self, id: u16) -> Result<(), Breach> {
+        match self.inbound.deliveries.value(id) {
+            Some(delivery) if delivery.counted => {
+                Err(Breach::protocol("QoS 1 PUBLISH under the identifier of a QoS 2 one"))
+            }
+            Some(delivery) if delivery.hold.holders == 0 => {
+                self.forget_delivery(id);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn forget_delivery(&mut self, id: u16) {
+        self.inbound.deliveries.remove(id);
+        self.inbound.removed = self.journal.note(Entry::InboundDone { id });
     }
 
     fn on_exactly_once(&mut self, id: u16, holders: u16) -> Result<Verdict, Breach> {

@@ -67,6 +67,34 @@ fn a_repetition_before_and_after_pubrec_is_the_same_delivery() {
     }
 }
 
+/// mosquitto restored from an older state, after a kill: it numbers on from there.
+#[test]
+fn a_broker_that_forgot_a_delivery_may_use_its_identifier_again() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        story.arrives(QoS::ExactlyOnce, 7, 0);
+        let held = token(story.arrives(QoS::ExactlyOnce, 8, 1));
+        assert_eq!(story.told(), ["PUBREC 7"]);
+        story.cut_after(0);
+        story.open(true, &PropertiesBuf::default());
+        for id in [7, 8] {
+            assert!(matches!(story.arrives(QoS::AtLeastOnce, id, 0), Verdict::Deliver(_)));
+        }
+        assert_eq!(story.told(), ["PUBACK 7", "PUBACK 8"]);
+        assert!(story.session.release(held, Release::Acknowledge));
+        assert!(story.told().is_empty(), "the broker does not know what that was");
+        assert!(matches!(story.arrives(QoS::ExactlyOnce, 7, 0), Verdict::Deliver(_)), "a new message");
+    }
+}
+
+#[test]
+fn an_identifier_of_qos_2_is_not_used_for_qos_1_on_the_same_connection() {
+    let mut story = Story::online(Version::V5);
+    story.arrives(QoS::ExactlyOnce, 7, 0);
+    assert_eq!(story.arrives(QoS::AtLeastOnce, 7, 0), Verdict::Ignore);
+    assert_eq!(story.told(), ["PUBREC 7", "DISCONNECT 0x82"]);
+}
+
 #[test]
 fn old_tokens_send_nothing() {
     let mut story = Story::online(Version::V5);
