@@ -124,19 +124,21 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
     }
 
     /// Encode a PUBLISH, under an alias if there are any; splice in `shared`, its payload, if that is large.
+    ///
+    /// `publish` is asked for it in each branch, so that the usual one need not put it together in memory for the others.
     #[inline]
-    pub(super) fn encode_publish(&mut self, publish: &Publish<'_>, shared: Option<&P>) {
+    pub(super) fn encode_publish<'a>(&mut self, publish: impl Fn() -> Publish<'a>, shared: Option<&P>) {
         match shared {
-            _ if self.aliases.is_enabled() => self.encode_aliased(*publish, shared),
-            Some(handle) if publish.payload.len() > SPLICE => self.splice_publish(publish, handle),
-            _ => self.put_publish(publish),
+            _ if self.aliases.is_enabled() => self.encode_aliased(publish(), shared),
+            Some(handle) if handle.as_ref().len() > SPLICE => self.splice_publish(&publish(), handle),
+            _ => self.put_publish(&publish()),
         }
     }
 
     /// The same for a message that has waited. Apart, so that the other is one with its only caller.
     #[inline(never)]
     pub(super) fn encode_publish_again(&mut self, publish: &Publish<'_>, shared: Option<&P>) {
-        self.encode_publish(publish, shared);
+        self.encode_publish(|| *publish, shared);
     }
 
     #[cold]

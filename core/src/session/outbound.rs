@@ -36,7 +36,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         let Some(id) = self.clear_way(message, qos) else { return self.publish_later(message, qos, now) };
         let start = self.link.position;
         let packet_id = (qos != QoS::AtMostOnce).then_some(id);
-        self.link.encode_publish(&message.publish(packet_id, qos), message.payload.shared());
+        self.link.encode_publish(|| message.publish(packet_id, qos), message.payload.shared());
         if qos == QoS::AtMostOnce {
             return Ok(Accepted::Encoded);
         }

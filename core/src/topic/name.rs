@@ -50,7 +50,11 @@ impl<'a> TryFrom<&'a str> for TopicName<'a> {
 ///
 /// Every publish asks, so eight bytes at a time are first asked something simpler: is a byte below 0x2C among them?
 /// These are the three, and few that topic names are made of (space, `$`, `!`, `*`).
-#[inline]
+#[allow(
+    clippy::inline_always,
+    reason = "every message sent: the call would double it, and is made or not by chance"
+)]
+#[inline(always)]
 const fn has_forbidden_byte(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else {
         return has_forbidden_byte_exactly(bytes);
@@ -74,7 +78,7 @@ const fn below_comma(bytes: [u8; 8]) -> u64 {
     word.wrapping_sub(ONES * b',' as u64) & !word
 }
 
-#[inline]
+#[cold]
 const fn has_forbidden_byte_exactly(mut bytes: &[u8]) -> bool {
     while let [byte, after @ ..] = bytes {
         if matches!(*byte, 0 | b'+' | b'#') {
