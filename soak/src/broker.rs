@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
 /// A mosquitto on a port of its own, with its sessions on disk.
 pub(crate) struct Mosquitto {
@@ -27,7 +28,8 @@ impl Mosquitto {
         let directory = std::env::temp_dir().join(format!("packetboat-soak-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let here = directory.display();
-        // Every second: a process that is killed has forgotten little. On every change is more than it can bear.
+        // Every second, which it takes for every two: a process that is killed has forgotten little. On every change is
+        // more than it can bear, and comes after the acknowledgement, too.
         let configuration = format!(
             "listener {port} 127.0.0.1\nuser root\nallow_anonymous true\npersistence true\npersistence_location {here}/\n\
              autosave_interval 1\nlog_type all\nmax_queued_messages 0\nmax_inflight_messages 20\n"
@@ -43,6 +45,12 @@ impl Mosquitto {
         let Some(child) = &self.child else { return Ok(()) };
         let status = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status()?;
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill -{signal} failed"))) }
+    }
+
+    /// When it last saved its sessions. Meanwhile it does nothing else: what it said before is in the file.
+    pub(crate) fn saved(&self) -> SystemTime {
+        let file = fs::metadata(self.directory.join("mosquitto.db")).and_then(|file| file.modified());
+        file.unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     /// Waits until it is gone.

@@ -1,23 +1,21 @@
 //! Ten clients: six that publish to whichever of two brokers they reach, and two that subscribe at each.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use packetboat::{
-    Client, Direction, Event, Options, Packet, PassingPacket, QoS, Receipt, SessionMode, VersionChoice,
-};
+use packetboat::{Client, Event, Options, QoS, Receipt, SessionMode, VersionChoice};
 use packetboat_core::rng::Rng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::ledger::Ledger;
+use crate::ledger::{CLASSES, Key, Ledger};
 use crate::proxy::Proxy;
+use crate::witness;
 
 pub(crate) const PUBLISHERS: usize = 6;
 
@@ -30,9 +28,12 @@ pub(crate) struct Counters {
     pub(crate) over: AtomicBool,
 }
 
-fn options(urls: [&str; 2], name: &str, index: usize) -> Options {
+/// Messages of QoS 0.
+const PLAIN: &str = "soak/plain";
+
+fn options(proxy: &Proxy, name: &str, index: usize) -> Options {
     let version = if index.is_multiple_of(2) { VersionChoice::V5 } else { VersionChoice::V311 };
-    let options = Options::new(urls[0])
+    let options = Options::new(&proxy.url())
         .client_id(format!("soak-{name}-{index}"))
         .version(version)
         .keep_alive(Duration::from_secs(3))
@@ -92,23 +93,23 @@ fn count(client: &Client, counters: &Arc<Counters>) {
     });
 }
 
-/// A client that publishes until it is over, waits for all receipts, and leaves.
-pub(crate) fn publisher(
+/// A client that publishes until it is over and waits for all receipts. It stays online.
+pub(crate) async fn publisher(
     index: usize,
     proxies: &[Proxy; 2],
     ledger: Arc<Ledger>,
     counters: Arc<Counters>,
     mut rng: Rng,
-) -> Result<JoinHandle<()>, String> {
-    let urls = [proxies[index % 2].url(), proxies[(index + 1) % 2].url()];
-    let options = options([&urls[0], &urls[1]], "publisher", index).or_server(&urls[1]);
+) -> Result<JoinHandle<Client>, String> {
+    let (first, second) = (&proxies[index % 2], &proxies[(index + 1) % 2]);
+    let options = options(first, "publisher", index).or_server(second.url().as_str());
     let persistent = SessionMode::Persistent { expiry: Duration::from_hours(1) };
     let options = if index < 2 { options.session(persistent) } else { options };
-    let options = options.queue(500, 4 << 20).on_packet(promises(index, ledger.clone()));
-    let client = Client::start(options).map_err(|error| error.to_string())?;
+    let options = options.queue(500, 4 << 20).on_packet(witness::promises(ledger.clone()));
+    let client = Client::connect(options).await.map_err(|error| error.to_string())?;
     count(&client, &counters);
     let (receipts, results) = mpsc::channel(2000);
-    let collector = tokio::spawn(collect(index, results, ledger.clone()));
+    let collector = tokio::spawn(collect(results, ledger.clone()));
     Ok(tokio::spawn(async move {
         let mut number = 0;
         while !counters.over.load(Ordering::Relaxed) {
@@ -117,34 +118,8 @@ pub(crate) fn publisher(
         }
         drop(receipts);
         let _ = collector.await;
-        let _ = client.disconnect().await;
+        client
     }))
-}
-
-/// Notes when a broker says that it has a message.
-fn promises(index: usize, ledger: Arc<Ledger>) -> impl Fn(&PassingPacket<'_>) + Send + Sync {
-    let numbers: Mutex<HashMap<u16, usize>> = Mutex::default();
-    move |passing| match (passing.direction, passing.packet) {
-        (Direction::Sent, Some(Packet::Publish(publish))) => {
-            let Some(id) = publish.id else { return };
-            let (_, number) = numbers_of(publish.payload);
-            numbers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, number);
-        }
-        (Direction::Received, Some(Packet::Ack(ack))) if !ack.reason.is_error() => {
-            let number = numbers.lock().unwrap_or_else(PoisonError::into_inner).remove(&ack.id);
-            if let Some(number) = number {
-                ledger.promised(index, number);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Publisher and number of a message.
-fn numbers_of(payload: &[u8]) -> (usize, usize) {
-    let text = String::from_utf8_lossy(payload);
-    let mut words = text.split(' ').map(|word| word.parse().unwrap_or(usize::MAX));
-    (words.next().unwrap_or(usize::MAX), words.next().unwrap_or(usize::MAX))
 }
 
 /// A few messages at once.
@@ -153,7 +128,7 @@ async fn publish(
     index: usize,
     number: &mut usize,
     ledger: &Ledger,
-    receipts: &mpsc::Sender<(usize, Receipt)>,
+    receipts: &mpsc::Sender<(Key, Receipt)>,
     rng: &mut Rng,
 ) {
     for _ in 0..=rng.below(3) {
@@ -161,31 +136,32 @@ async fn publish(
         let padding = "x".repeat(usize::try_from(size).unwrap_or(0));
         if rng.below(8) == 0 {
             ledger.plain();
-            let _ = client.publish("plain", padding).try_publish();
+            let _ = client.publish(PLAIN, padding).try_publish();
             continue;
         }
         let qos = if rng.below(2) == 0 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
-        let payload = format!("{index} {number} {padding}");
-        ledger.offered(index, *number);
-        match client.publish("soak/messages", payload).qos(qos).enqueue().await {
+        let key = (index, *number);
+        ledger.offered(key);
+        match client.publish("soak/messages", format!("{index} {number} {padding}")).qos(qos).enqueue().await
+        {
             Ok(receipt) => {
-                let _ = receipts.send((*number, receipt)).await;
+                let _ = receipts.send((key, receipt)).await;
             }
             Err(error) => {
                 println!("not accepted: {error}");
-                ledger.refused(index, *number);
+                ledger.refused(key);
             }
         }
         *number += 1;
     }
 }
 
-async fn collect(index: usize, mut receipts: mpsc::Receiver<(usize, Receipt)>, ledger: Arc<Ledger>) {
-    while let Some((number, receipt)) = receipts.recv().await {
+async fn collect(mut receipts: mpsc::Receiver<(Key, Receipt)>, ledger: Arc<Ledger>) {
+    while let Some((key, receipt)) = receipts.recv().await {
         match receipt.await {
-            Ok(_) => ledger.confirmed(index, number),
+            Ok(published) => ledger.confirmed(key, published.possible_duplicate),
             Err(error) => {
-                println!("message {number} of publisher {index} failed: {error}");
+                println!("publisher and number {key:?} failed: {error}");
                 ledger.failed();
             }
         }
@@ -199,17 +175,22 @@ pub(crate) async fn subscriber(
     ledger: Arc<Ledger>,
     counters: &Arc<Counters>,
 ) -> Result<Client, String> {
-    let url = proxy.url();
+    let (class, broker) = (index % CLASSES, proxy.broker);
     let persistent = SessionMode::Persistent { expiry: Duration::from_hours(1) };
-    let options = options([&url, &url], "subscriber", index).session(persistent);
+    let options = options(proxy, "subscriber", index).session(persistent);
+    let options = options.on_packet(witness::mistakes(ledger.clone(), class));
     let client = Client::connect(options).await.map_err(|error| error.to_string())?;
     count(&client, counters);
     let subscription = client.subscription("soak/#").qos(QoS::ExactlyOnce);
     let mut messages = subscription.await.map_err(|error| error.to_string())?;
     tokio::spawn(async move {
         while let Some(message) = messages.next().await {
-            let (publisher, number) = numbers_of(message.payload());
-            ledger.came(index % 2, publisher, number, message.qos() == QoS::ExactlyOnce);
+            if message.topic() == PLAIN {
+                ledger.plain_came();
+            } else {
+                let exactly_once = message.qos() == QoS::ExactlyOnce;
+                ledger.came(witness::key_of(message.payload()), class, broker, exactly_once);
+            }
         }
     });
     Ok(client)

@@ -24,27 +24,30 @@ pub(crate) struct Weather {
 /// The stretch of network.
 #[derive(Clone)]
 pub(crate) struct Proxy {
-    pub(crate) port: u16,
+    /// Which of the brokers it leads to.
+    pub(crate) broker: usize,
+    port: u16,
     weather: Arc<watch::Sender<Weather>>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(broker: u16) -> io::Result<Self> {
+    pub(crate) async fn start(broker: usize, target: u16) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let (weather, watch) = watch::channel(Weather::default());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if !watch.borrow().refuse {
-                    tokio::spawn(carry(client, broker, watch.clone()));
+                    tokio::spawn(carry(client, target, watch.clone()));
                 }
             }
         });
-        Ok(Self { port, weather: Arc::new(weather) })
+        Ok(Self { broker, port, weather: Arc::new(weather) })
     }
 
+    /// The user name says which broker it is, for those who see only packets.
     pub(crate) fn url(&self) -> String {
-        format!("mqtt://127.0.0.1:{}", self.port)
+        format!("mqtt://{}@127.0.0.1:{}", self.broker, self.port)
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Weather)) {
@@ -57,8 +60,8 @@ impl Proxy {
     }
 }
 
-async fn carry(client: TcpStream, broker: u16, mut weather: watch::Receiver<Weather>) {
-    let Ok(server) = TcpStream::connect(("127.0.0.1", broker)).await else { return };
+async fn carry(client: TcpStream, target: u16, mut weather: watch::Receiver<Weather>) {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let generation = weather.borrow().generation;
     let (from_client, to_client) = client.into_split();

@@ -27,6 +27,7 @@ pub(crate) fn steps() -> Vec<Step> {
         BARE_TARGETS.map(|target| Step::new(format!("core for {target}"), |context| bare(context, target))),
     );
     steps.push(Step::new("demo", demo));
+    steps.push(Step::new("soak", |context| soak(context, &["1.5"])));
     steps.push(Step::new("licences", licences));
     steps.push(Step::new("instruction budgets", extra::budgets));
     steps
@@ -38,7 +39,6 @@ pub(crate) fn full_steps() -> Vec<Step> {
         Outcome::Done(format!("PACKETBOAT_WORLDS={WORLDS_OF_A_FULL_RUN}"))
     })];
     steps.extend(self::steps());
-    steps.push(Step::new("soak", |context| soak(context, &["1.5"])));
     steps.push(Step::new("known vulnerabilities", vulnerabilities));
     steps.push(Step::new("minimum Rust", minimum_rust));
     steps.push(Step::new("installed command", installed_command));
@@ -61,6 +61,9 @@ pub(crate) fn soak_steps(arguments: &[&str]) -> Vec<Step> {
 
 /// Real clients, real brokers and real faults. Time is all it needs.
 fn soak(context: &Context, arguments: &[&str]) -> Outcome {
+    if process::find(context, "mosquitto").is_none() {
+        return Outcome::Skipped("no mosquitto".into());
+    }
     let run = ["run", "--quiet", "--package", "packetboat-soak", "--"];
     process::cargo(context, &[&run, arguments].concat()).into()
 }
