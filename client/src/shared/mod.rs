@@ -125,6 +125,8 @@ pub(crate) struct Inner {
 pub(crate) struct TaskState {
     pub(crate) waker: Option<Waker>,
     pub(crate) wakes_for: WakesFor,
+    /// It woke a crowd since it last gave way to one.
+    pub(crate) woke: bool,
     /// When it wakes by itself.
     pub(crate) alarm: Option<Instant>,
 }

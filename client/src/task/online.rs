@@ -110,11 +110,11 @@ impl Online {
                 if let Some(step) = self.close(&turn, wrote, now, cx) {
                     return step;
                 }
-            } else if turn.asleep && !resumed {
+            } else if turn.asleep && !turn.yields && !resumed {
                 self.writer.rest();
                 return Step::Sleep(turn.alarm);
             }
-            if exhausted {
+            if exhausted || turn.yields && !resumed {
                 cx.waker().wake_by_ref();
                 return Step::Sleep(turn.alarm);
             }

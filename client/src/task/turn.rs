@@ -15,6 +15,10 @@ use crate::{Event, events};
 /// More unwritten answers than this stop reading: the broker asks faster than it listens.
 const REPLIES: usize = 64 * 1024;
 
+/// When so many were woken, they run before the task sleeps: it would be woken by the first of them, and write what that one has
+/// to say alone.
+const CROWD: usize = 4;
+
 /// What the last write came to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wrote {
@@ -37,6 +41,8 @@ pub(super) enum Input {
 pub(super) struct Turn {
     /// Nothing, until somebody wakes the task.
     pub(super) asleep: bool,
+    /// The same, but many were woken: what they have to say comes in one piece if they run first.
+    pub(super) yields: bool,
     pub(super) may_read: bool,
     /// The session wants the connection closed, and that at our request.
     pub(super) closing: bool,
@@ -90,13 +96,15 @@ pub(super) fn turn(
     let nothing_to_read = !may_read || input == Input::Nothing;
     let asleep = nothing_to_write && nothing_to_read && !closing;
     let alarm = [inner.session.poll_timeout(), shed, ending, by_time].into_iter().flatten().min();
-    if asleep {
+    inner.task.woke |= inner.deferred.wake.len() >= CROWD;
+    let yields = asleep && std::mem::take(&mut inner.task.woke);
+    if asleep && !yields {
         let blocked = !writer.is_flushed();
         inner.sleep(cx, if blocked { WakesFor::Commands } else { WakesFor::Everything }, alarm);
     }
     let left = inner.leaving.is_some_and(|leaving| leaving.said);
     let requested = left || inner.ending.is_some_and(|ending| ending.said);
-    Turn { asleep, may_read, closing, requested, alarm }
+    Turn { asleep, yields, may_read, closing, requested, alarm }
 }
 
 impl Inner {
