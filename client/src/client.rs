@@ -114,7 +114,7 @@ impl Client {
     /// What became of this client's requests so far.
     #[must_use]
     pub fn requests(&self) -> RequestCounts {
-        self.handle.shared.desk.counts()
+        self.handle.shared.desk().counts()
     }
 
     /// Answers the requests that arrive on a filter: await it to start. What the handler returns is the answer; its
@@ -227,13 +227,13 @@ impl Client {
     /// Where the client stands.
     #[must_use]
     pub fn state(&self) -> State {
-        self.handle.shared.watch.borrow().clone()
+        self.handle.shared.lock().state()
     }
 
     /// Where the client stands, to be watched.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
-        self.handle.shared.watch.subscribe()
+        self.handle.shared.watch()
     }
 
     /// What happens from now on.

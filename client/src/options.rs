@@ -9,7 +9,7 @@ mod queue;
 mod road;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use packetboat_core::session::{SessionMode, Will};
@@ -73,7 +73,7 @@ pub struct Options {
     pub(crate) client_id: Option<String>,
     pub(crate) credentials: Credentials,
     pub(crate) provider: Option<Provider>,
-    pub(crate) will: Option<Will>,
+    pub(crate) will: Option<Box<Will>>,
     pub(crate) keep_alive: Duration,
     pub(crate) session: SessionMode,
     pub(crate) properties: PropertiesBuf,
@@ -116,6 +116,10 @@ pub struct Options {
     pub(crate) exchange: Exchange,
 }
 
+/// The road that nothing was said about, shared by all clients. One that leads to TLS is the options' own, since it keeps
+/// sessions.
+static PLAIN: LazyLock<Arc<Road>> = LazyLock::new(Arc::default);
+
 impl Options {
     /// Options for a server, `mqtt://[user[:password]@]host[:port]`. A wrong URL is reported by
     /// [`Client::connect`](crate::Client::connect) and [`Client::start`](crate::Client::start).
@@ -148,6 +152,8 @@ impl Options {
     }
 
     fn of(server: Result<Server, UrlError>) -> Self {
+        let secure = server.as_ref().is_ok_and(|server| server.scheme().is_secure());
+        let road = if secure { Arc::default() } else { PLAIN.clone() };
         Self {
             server,
             more_servers: Vec::new(),
@@ -191,7 +197,7 @@ impl Options {
             on_demand: false,
             require_clock: None,
             hooks: None,
-            road: Arc::default(),
+            road,
             transport: None,
             taps: Taps::default(),
             exchange: Exchange::default(),
@@ -218,7 +224,7 @@ impl Options {
     #[must_use]
     pub fn will(mut self, mut will: Will) -> Self {
         will.properties.keep_only(Place::Will);
-        self.will = Some(will);
+        self.will = Some(Box::new(will));
         self
     }
 

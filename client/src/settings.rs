@@ -14,10 +14,9 @@ use crate::{Options, QueuePolicy, ServerOptions, Transport, VersionChoice};
 /// Options found to be right.
 pub(crate) struct Settings {
     /// At least one.
-    pub(crate) servers: Vec<Endpoint>,
-    /// Without user name and password, which each attempt brings.
-    pub(crate) connect: ConnectOptions,
-    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) servers: Box<[Endpoint]>,
+    /// As given, or made up.
+    pub(crate) client_id: Arc<str>,
     pub(crate) options: Options,
 }
 
@@ -64,7 +63,7 @@ impl Options {
         Ok(())
     }
 
-    /// Checks what types cannot, and splits off what CONNECT says.
+    /// Checks what types cannot.
     pub(crate) fn settle(mut self) -> Result<Settings, OptionsError> {
         self.insist_on_authentication()?;
         let servers = self.servers()?;
@@ -93,27 +92,8 @@ impl Options {
                 return Err(OptionsError::TooLong("will payload"));
             }
         }
-        let seconds = self.keep_alive.as_secs() + u64::from(self.keep_alive.subsec_nanos() > 0);
-        let mut properties = self.properties.clone();
-        if self.exchange.response_information {
-            properties.request_response_information(true);
-        }
         TopicName::new(&self.exchange.response_prefix).map_err(OptionsError::ResponsePrefix)?;
-        let connect = ConnectOptions {
-            version: self.config().fixed_version.unwrap_or(Version::V5),
-            client_id,
-            keep_alive: u16::try_from(seconds).unwrap_or(u16::MAX),
-            session: self.session,
-            username: None,
-            password: None,
-            will: self.will.clone(),
-            receive_maximum: self.inbound_messages,
-            maximum_packet_size: self.maximum_packet_size,
-            topic_alias_maximum: self.topic_alias_maximum,
-            properties,
-        };
-        let transport = self.transport.clone().unwrap_or_else(|| self.road.clone());
-        Ok(Settings { servers, connect, transport, options: self })
+        Ok(Settings { servers, client_id: client_id.into(), options: self })
     }
 
     fn check_credentials(&self, servers: &[Endpoint]) -> Result<(), OptionsError> {
@@ -130,7 +110,7 @@ impl Options {
         self.road.tls.check(secret)
     }
 
-    fn servers(&self) -> Result<Vec<Endpoint>, OptionsError> {
+    fn servers(&self) -> Result<Box<[Endpoint]>, OptionsError> {
         let first = ServerOptions::of(self.server.clone());
         let all = std::iter::once(&first).chain(&self.more_servers);
         all.map(|server| {
@@ -145,14 +125,49 @@ impl Options {
 }
 
 impl Settings {
+    /// What CONNECT says, but for user name and password, which each attempt brings.
+    pub(crate) fn connect(&self) -> ConnectOptions {
+        let options = &self.options;
+        let seconds = options.keep_alive.as_secs() + u64::from(options.keep_alive.subsec_nanos() > 0);
+        let mut properties = options.properties.clone();
+        if options.exchange.response_information {
+            properties.request_response_information(true);
+        }
+        ConnectOptions {
+            version: options.config().fixed_version.unwrap_or(Version::V5),
+            client_id: self.client_id.to_string(),
+            keep_alive: u16::try_from(seconds).unwrap_or(u16::MAX),
+            session: options.session,
+            username: None,
+            password: None,
+            will: options.will.as_deref().cloned(),
+            receive_maximum: options.inbound_messages,
+            maximum_packet_size: options.maximum_packet_size,
+            topic_alias_maximum: options.topic_alias_maximum,
+            properties,
+        }
+    }
+
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        self.options.transport.clone().unwrap_or_else(|| self.options.road.clone())
+    }
+
+    fn has_transport_of(&self, other: &Self) -> bool {
+        match (&self.options.transport, &other.options.transport) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => Arc::ptr_eq(&self.options.road, &other.options.road),
+            _ => false,
+        }
+    }
+
     /// Can a connection made by these to the server at this place not stay under `new` ones?
     pub(crate) fn needs_reconnect(&self, new: &Self, place: usize) -> bool {
         let kept =
             self.servers.get(place).is_some_and(|here| new.servers.iter().any(|other| other.is_same(here)));
         !kept
-            || self.connect != new.connect
+            || self.connect() != new.connect()
             || self.options.version != new.options.version
-            || !Arc::ptr_eq(&self.transport, &new.transport)
+            || !self.has_transport_of(new)
             || !self.options.exchange.has_authenticator_of(&new.options.exchange)
             || self.options.credentials != new.options.credentials
     }
@@ -308,7 +323,7 @@ mod tests {
         let (payload, qos, retain) = (Vec::new(), QoS::AtMostOnce, false);
         let will = Will { topic, payload, qos, retain, properties: properties.clone() };
         let options = Options::new("mqtt://host").properties(properties).will(will);
-        let connect = options.settle().unwrap().connect;
+        let connect = options.settle().unwrap().connect();
         assert_eq!(format!("{:?}", connect.properties), "{UserProperty: (\"k\", \"v\")}");
         let will = connect.will.unwrap().properties;
         assert_eq!(format!("{will:?}"), "{WillDelayInterval: 5, UserProperty: (\"k\", \"v\")}");

@@ -132,7 +132,7 @@ pub(crate) fn look(shared: &Shared, packets: &[Packet<'_>]) {
     if !packets.iter().any(|packet| concerns(&packet)) {
         return;
     }
-    let mut current = shared.lock().authentication.exchange.take();
+    let mut current = shared.lock().authentication.as_mut().and_then(|with| with.exchange.take());
     let mut verdicts = VecDeque::new();
     for packet in packets.iter().filter(concerns) {
         // What comes when an exchange is over, or without one, is for the session to judge.
@@ -150,16 +150,18 @@ pub(crate) fn look(shared: &Shared, packets: &[Packet<'_>]) {
         verdicts.push_back(exchange.finish(data).map(|()| None));
         current = None;
     }
-    let authentication = &mut shared.lock().authentication;
-    authentication.exchange = current;
-    authentication.verdicts = verdicts;
+    if let Some(authentication) = &mut shared.lock().authentication {
+        authentication.exchange = current;
+        authentication.verdicts = verdicts;
+    }
 }
 
 impl Inner {
     /// A packet that is not plain came: to the session with it, and to whom else it concerns.
     pub(crate) fn on_packet(&mut self, packet: &Packet<'_>, now: packetboat_core::time::Instant) {
         let concerns = matches!(packet, Packet::Auth(_) | Packet::Connack(_));
-        let verdict = if concerns { self.authentication.verdicts.pop_front() } else { None };
+        let verdicts = self.authentication.as_mut().filter(|_| concerns).map(|with| &mut with.verdicts);
+        let verdict = verdicts.and_then(VecDeque::pop_front);
         let awaits = matches!(packet, Packet::Auth(auth) if auth.reason == Reason::CONTINUE_AUTHENTICATION);
         match verdict {
             Some(Err(error)) => self.distrust(error),
@@ -181,7 +183,7 @@ impl Inner {
 
     /// The exchange cannot go on: nothing more is said on this connection.
     fn distrust(&mut self, error: AuthenticationError) {
-        self.authentication.failure = Some(error.clone());
+        self.authentication.get_or_insert_default().failure = Some(error.clone());
         self.end_again(Err(ReauthenticateError::Method(error)));
         let what = "its authentication is not that of the right broker";
         self.session.handle_breach(Breach { reason: Reason::UNSPECIFIED_ERROR, what });
@@ -189,22 +191,27 @@ impl Inner {
 
     /// AUTH with success, or the end of the connection.
     pub(crate) fn end_again(&mut self, result: Result<(), ReauthenticateError>) {
-        if let Again::Running(waker) = &mut self.authentication.again {
+        let Some(authentication) = &mut self.authentication else { return };
+        if let Again::Running(waker) = &mut authentication.again {
             self.deferred.wake.extend(waker.take());
-            self.authentication.again = Again::Done(result);
+            authentication.again = Again::Done(result);
         }
     }
 
     /// A new connection begins with this exchange.
     pub(crate) fn authenticate_with(&mut self, exchange: Option<Box<dyn Exchange>>) {
-        self.authentication.exchange = exchange;
-        self.authentication.verdicts.clear();
-        self.authentication.failure = None;
+        if exchange.is_none() && self.authentication.is_none() {
+            return;
+        }
+        let authentication = self.authentication.get_or_insert_default();
+        authentication.exchange = exchange;
+        authentication.verdicts.clear();
+        authentication.failure = None;
     }
 
     /// Why we left, if that was it.
     pub(crate) fn authentication_failure(&mut self) -> Option<AuthenticationError> {
-        self.authentication.failure.take()
+        self.authentication.as_mut()?.failure.take()
     }
 }
 
@@ -228,7 +235,7 @@ impl<'a> Reauthenticate<'a> {
         };
         let (exchange, first) = begin(&**authenticator).map_err(ReauthenticateError::Method)?;
         let mut inner = self.shared.lock();
-        if matches!(inner.authentication.again, Again::Running(_)) {
+        if matches!(inner.authentication.get_or_insert_default().again, Again::Running(_)) {
             return Err(ReauthenticateError::UnderWay);
         }
         let now = inner.time();
@@ -237,8 +244,9 @@ impl<'a> Reauthenticate<'a> {
         {
             return Err(ReauthenticateError::NotPossible);
         }
-        inner.authentication.exchange = Some(exchange);
-        inner.authentication.again = Again::Running(None);
+        let authentication = inner.authentication.get_or_insert_default();
+        authentication.exchange = Some(exchange);
+        authentication.again = Again::Running(None);
         inner.wake_task();
         Ok(())
     }
@@ -257,7 +265,7 @@ impl Future for Reauthenticate<'_> {
         }
         let mut guard = this.shared.lock();
         let inner = &mut *guard;
-        match &mut inner.authentication.again {
+        match &mut inner.authentication.get_or_insert_default().again {
             Again::Running(waker) => {
                 remember(waker, cx.waker(), &mut inner.deferred.retired);
                 Poll::Pending

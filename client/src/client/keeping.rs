@@ -27,7 +27,7 @@ impl Client {
     /// waits in the queue; streams and subscriptions stay. Returns when the connection is closed, or it was called off.
     pub async fn go_offline(&self) {
         let shared = &self.handle.shared;
-        let mut watch = shared.watch.subscribe();
+        let mut watch = shared.watch();
         {
             let mut inner = shared.lock();
             inner.stays_down = true;

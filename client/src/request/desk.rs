@@ -180,16 +180,16 @@ impl PartialEq<&Self> for Address {
 
 async fn listen(shared: Arc<Shared>, mut stream: Subscriber, address: Address) {
     while let Some(message) = stream.next().await {
-        shared.desk.answer(message, &address.topic);
+        shared.desk().answer(message, &address.topic);
     }
-    shared.desk.ended(&address, stream.end().as_ref());
+    shared.desk().ended(&address, stream.end().as_ref());
 }
 
 /// The response topic for the connection there is, or the next one. It is the client's own for as long as it has its
 /// identifier, so that a session that outlives the process does not gather subscriptions.
 async fn wanted(shared: &Shared) -> Result<Address, RequestError> {
     let settings = shared.settings();
-    let mut watch = shared.watch.subscribe();
+    let mut watch = shared.watch();
     let state = watch.wait_for(|state| matches!(state, State::Connected(_) | State::Closed)).await;
     let Ok(state) = state else { return Err(RequestError::Closed) };
     let State::Connected(connected) = &*state else { return Err(RequestError::Closed) };

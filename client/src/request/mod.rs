@@ -81,8 +81,8 @@ impl<'a> Request<'a> {
 
     async fn ask(mut self) -> Result<Message, RequestError> {
         let shared = &self.handle.shared;
-        let address = shared.desk.address(shared).await?;
-        let (number, mut answer) = shared.desk.register();
+        let address = shared.desk().address(shared).await?;
+        let (number, mut answer) = shared.desk().register();
         let topic = if address.in_topic {
             convention::request_topic(self.topic, &address.topic, number)
         } else {

@@ -32,6 +32,22 @@ impl Inner {
         }
     }
 
+    /// Where the client stands now.
+    pub(crate) fn state(&self) -> State {
+        match (&self.halted, &self.connected) {
+            (Some(state), _) => (**state).clone(),
+            (None, Some(connected)) => State::Connected(connected.clone()),
+            (None, None) => State::Connecting,
+        }
+    }
+
+    /// The client stands elsewhere from now on: tell those who watch.
+    pub(crate) fn stands(&mut self, state: State) {
+        let halted = !matches!(state, State::Connecting | State::Connected(_));
+        self.halted = halted.then(|| Box::new(state.clone()));
+        self.deferred.rare().state = Some(state);
+    }
+
     pub(crate) fn tell(&mut self, event: &Event) {
         self.listeners.tell(event, &mut self.deferred);
     }
@@ -298,6 +314,6 @@ impl Inner {
         }
         let waiting = std::mem::take(&mut self.unclaimed.waiting);
         self.deferred.drops.extend(waiting.into_iter().map(|(message, ..)| message));
-        self.deferred.rare().state = Some(State::Closed);
+        self.stands(State::Closed);
     }
 }

@@ -99,7 +99,7 @@ impl Deferred {
     fn run(self, shared: &Shared) {
         if let Some(rare) = self.rare {
             if let Some(state) = rare.state {
-                shared.watch.send_replace(state);
+                shared.show(state);
             }
             for (handler, event) in rare.calls {
                 handler.call(&event);

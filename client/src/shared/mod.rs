@@ -44,8 +44,10 @@ pub(crate) use wishes::{Ending, Leaving, Wishes};
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     epoch: tokio::time::Instant,
-    pub(crate) watch: watch::Sender<State>,
-    pub(crate) desk: Desk,
+    /// Made when somebody first watches.
+    watch: OnceLock<watch::Sender<State>>,
+    /// Made with the first request.
+    desk: OnceLock<Box<Desk>>,
     /// What all handles share; gone when the last of them is.
     handle: OnceLock<Weak<Handle>>,
 }
@@ -93,8 +95,10 @@ pub(crate) struct Inner {
     /// When those who set a time limit want to be woken.
     pub(crate) limits: BinaryHeap<Reverse<(Instant, Limit)>>,
     pub(crate) listeners: Listeners,
-    pub(crate) authentication: Authentication,
+    pub(crate) authentication: Option<Box<Authentication>>,
     pub(crate) connected: Option<Connected>,
+    /// Where the client stands, unless it is connected or connecting.
+    pub(crate) halted: Option<Box<State>>,
     /// The server of the attempt or connection, and the client identifier in use.
     pub(crate) server: Server,
     /// The server that accepted the last connection: it has the session. With `shared_sessions`: nobody's business.
@@ -207,7 +211,7 @@ impl Shared {
             unsubscribes: Slab::default(),
             routes: Vec::new(),
             orphans: Vec::new(),
-            persistent: matches!(settings.connect.session, SessionMode::Persistent { .. }),
+            persistent: matches!(settings.options.session, SessionMode::Persistent { .. }),
             left_everything: false,
             unclaimed: Unclaimed::default(),
             takers: Vec::new(),
@@ -218,12 +222,13 @@ impl Shared {
             flushes: Slab::default(),
             limits: BinaryHeap::new(),
             listeners: Listeners::default(),
-            authentication: Authentication::default(),
+            authentication: None,
             connected: None,
+            halted: None,
             server: settings.servers[0].server.clone(),
             home: None,
             shared_sessions: settings.options.shared_sessions,
-            client_id: settings.connect.client_id.as_str().into(),
+            client_id: settings.client_id.clone(),
             ended: None,
             ending: None,
             end_waiters: Vec::new(),
@@ -235,9 +240,26 @@ impl Shared {
             undelivered: 0,
             settings,
         };
-        let watch = watch::Sender::new(State::Connecting);
         let (inner, epoch) = (Mutex::new(inner), tokio::time::Instant::now());
-        Arc::new(Self { inner, epoch, watch, desk: Desk::new(), handle: OnceLock::new() })
+        let (watch, desk) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { inner, epoch, watch, desk, handle: OnceLock::new() })
+    }
+
+    /// Where the client stands, to be watched.
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        let inner = self.lock();
+        self.watch.get_or_init(|| watch::Sender::new(inner.state())).subscribe()
+    }
+
+    /// Tell those who watch.
+    fn show(&self, state: State) {
+        if let Some(watch) = self.watch.get() {
+            watch.send_replace(state);
+        }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        self.desk.get_or_init(|| Box::new(Desk::new()))
     }
 
     /// The handle of the user's, as long as there is one.

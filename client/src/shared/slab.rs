@@ -56,6 +56,10 @@ impl<T> Slab<T> {
         if self.free.pop().is_some() {
             self.slots[key.index as usize].value = Some(value);
         } else {
+            if self.slots.is_empty() {
+                // Mostly there is one; a vector would begin with four.
+                self.slots.reserve_exact(1);
+            }
             self.slots.push(Slot { generation: 0, value: Some(value) });
         }
         key

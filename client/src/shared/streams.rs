@@ -151,6 +151,10 @@ impl Streams {
             self.slots[key as usize] = Some(stream);
             return key;
         }
+        if self.slots.is_empty() {
+            // Mostly there is one; a vector would begin with four.
+            self.slots.reserve_exact(1);
+        }
         self.slots.push(Some(stream));
         u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
     }

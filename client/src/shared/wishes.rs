@@ -67,8 +67,8 @@ impl Inner {
         self.shared_sessions = options.shared_sessions;
         self.streams.set_quota(options.inbound_bytes);
         self.persistent = matches!(options.session, SessionMode::Persistent { .. });
-        if *self.client_id != *settings.connect.client_id {
-            self.client_id = settings.connect.client_id.as_str().into();
+        if self.client_id != settings.client_id {
+            self.client_id = settings.client_id.clone();
         }
         self.settings = settings;
         self.grant_room();

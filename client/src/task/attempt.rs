@@ -61,7 +61,7 @@ async fn open(
         connect.version = version;
     }
     attempt.enter(ConnectStage::Transport);
-    let io = settings.transport.dial(&attempt).await;
+    let io = settings.transport().dial(&attempt).await;
     let io = io.map_err(|error| ConnectError::Unreachable { server: server.clone(), error })?;
     let exchange = begin_authentication(options, &mut connect);
     let exchange = exchange.map_err(|error| ConnectError::NotAuthenticated { server, error })?;
@@ -90,7 +90,7 @@ impl Task {
         }
         self.deadline = self.shared.now() + self.settings.options.connect_timeout;
         let server = self.server();
-        let mut connect = self.settings.connect.clone();
+        let mut connect = self.settings.connect();
         let mut inner = self.shared.lock();
         let from = std::mem::replace(&mut inner.server, server.clone());
         let why = std::mem::take(&mut self.switch);
@@ -100,7 +100,7 @@ impl Task {
             inner.tell(&Event::ServerSwitched { from, to: server.clone(), why });
         }
         inner.tell(&Event::Connecting(server.clone()));
-        inner.deferred.rare().state = Some(State::Connecting);
+        inner.stands(State::Connecting);
         connect.client_id = inner.client_id.to_string();
         drop(inner);
         connect.version = self.fallback.version();

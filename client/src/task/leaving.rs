@@ -120,7 +120,7 @@ impl Task {
     fn stay_down(&mut self) {
         self.stage = Stage::Down { on_demand: false };
         self.backoff.restart();
-        self.shared.lock().deferred.rare().state = Some(State::Offline);
+        self.shared.lock().stands(State::Offline);
     }
 
     /// Other options from now on. A connection that stands is not touched.
@@ -129,7 +129,7 @@ impl Task {
         let place = here.and_then(|here| settings.servers.iter().position(|other| other.is_same(here)));
         self.backoff = backoff_of(&settings).beginning_at(place.unwrap_or(0));
         let mut inner = self.shared.lock();
-        if self.settings.connect.client_id != settings.connect.client_id {
+        if self.settings.client_id != settings.client_id {
             inner.session.forget_broker();
         }
         if place.is_none() {

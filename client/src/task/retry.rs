@@ -146,13 +146,13 @@ impl Task {
         let mut inner = self.shared.lock();
         if self.settings.options.on_demand && !inner.has_demand() {
             inner.tell(&Event::Disconnected { cause, lost_qos0, retry_in: None, next: None });
-            inner.deferred.rare().state = Some(State::Offline);
+            inner.stands(State::Offline);
             drop(inner);
             self.stage = Stage::Down { on_demand: true };
             return;
         }
         let retry_in = at.since(now);
-        inner.deferred.rare().state = Some(State::Waiting { cause: cause.clone(), retry_in });
+        inner.stands(State::Waiting { cause: cause.clone(), retry_in });
         inner.tell(&Event::Disconnected { cause, lost_qos0, retry_in: Some(retry_in), next: Some(next) });
         drop(inner);
         self.stage = Stage::Waiting(at);

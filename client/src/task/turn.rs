@@ -85,6 +85,10 @@ pub(super) fn turn(
     }
     inner.drain_events();
     inner.apply_routes(routes);
+    if !rare.is_empty() {
+        // The connection was accepted, or a probe answered: it may stay idle for long.
+        inner.session.rest();
+    }
     inner.grant_room();
     if writer.is_flushed() || !writer.is_empty() {
         inner.settle_flushes();
@@ -182,7 +186,7 @@ impl Inner {
         self.home = Some(self.server.clone());
         self.client_id = connected.client_id.clone();
         let connected = connected.clone();
-        self.deferred.rare().state = Some(events::State::Connected(connected.clone()));
+        self.stands(events::State::Connected(connected.clone()));
         self.tell(&Event::Connected(connected));
     }
 

@@ -10,7 +10,10 @@ use crate::wire::Reason;
 
 /// Aliases in use towards the broker; the least recently used makes room.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing(Option<Box<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
     maximum: u16,
     /// Topic to alias and time of last use.
     topics: BTreeMap<Box<str>, (u16, u64)>,
@@ -35,18 +38,23 @@ const WORTH: usize = 4;
 
 impl Outgoing {
     pub(super) fn new(maximum: u16) -> Self {
-        Self { maximum, ..Self::default() }
+        Self((maximum > 0).then(|| Box::new(Table { maximum, ..Table::default() })))
     }
 
+    #[inline]
     pub(super) fn is_enabled(&self) -> bool {
-        self.maximum > 0
+        self.0.is_some()
     }
 
     /// How `topic` goes out; an alias not yet in use only if the packet `may_add` it.
     pub(super) fn assign(&mut self, topic: &str, may_add: bool) -> Alias {
-        if topic.len() < WORTH {
-            return Alias::None;
-        }
+        let table = self.0.as_mut().filter(|_| topic.len() >= WORTH);
+        table.map_or(Alias::None, |table| table.assign(topic, may_add))
+    }
+}
+
+impl Table {
+    fn assign(&mut self, topic: &str, may_add: bool) -> Alias {
         self.clock += 1;
         if let Some((alias, used)) = self.topics.get_mut(topic) {
             if let Some(topic) = self.uses.remove(used) {

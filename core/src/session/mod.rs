@@ -13,7 +13,7 @@
 //!   [`handle_loaded`](Session::handle_loaded).
 //! * **Commands** say what is wanted: [`publish`](Session::publish), [`cancel`](Session::cancel),
 //!   [`forget`](Session::forget), [`subscribe`](Session::subscribe), [`unsubscribe`](Session::unsubscribe),
-//!   [`release`](Session::release), [`authenticate`](Session::authenticate), [`ping`](Session::ping), [`hold`](Session::hold), [`leave`](Session::leave),
+//!   [`release`](Session::release), [`authenticate`](Session::authenticate), [`ping`](Session::ping), [`hold`](Session::hold), [`rest`](Session::rest), [`leave`](Session::leave),
 //!   [`disconnect`](Session::disconnect).
 //! * **Outputs** are drained: [`poll_store`](Session::poll_store) first, whose records must be on disk before
 //!   [`handle_stored`](Session::handle_stored) says so and lets the bytes they cover out;
@@ -292,6 +292,15 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     pub fn hold(&mut self) {
         self.link.high_water = 0;
         self.link.on_hold = true;
+    }
+
+    /// Give back memory that an idle session can do without, when it may stay idle for long.
+    pub fn rest(&mut self) {
+        if self.is_idle() && self.events.is_empty() {
+            self.events = VecDeque::new();
+            self.link.output = Output::default();
+            self.subscriptions.rest();
+        }
     }
 
     /// Take these bounds and policies from now on; what was accepted under others stays.

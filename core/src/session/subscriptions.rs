@@ -253,6 +253,11 @@ impl Subscriptions {
         self.waiting.is_empty() && self.sent.is_empty()
     }
 
+    /// Nothing waits for an answer: give back what requests took.
+    pub(super) fn rest(&mut self) {
+        (self.waiting, self.sent) = (VecDeque::new(), Vec::new());
+    }
+
     /// Requests that were out are asked again, but for those that a new connection compares anyway.
     pub(super) fn link_lost(&mut self) {
         for request in self.sent.drain(..).flat_map(|sent| sent.requests).rev() {
