@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use packetboat_core::session::Limits;
-use packetboat_core::wire::{Reason, Version};
+use packetboat_core::wire::{PropertiesBuf, Reason, Version};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
@@ -18,8 +18,8 @@ use crate::shared::{Flush, Handle, Key, Shared, Stream, remember};
 use crate::task::{First, Task};
 use crate::{
     Closed, ConnectError, Events, Incoming, Options, Publish, Reauthenticate, Request, RequestCounts,
-    ResponderBuilder, State, StreamPolicy, SubscribeError, Subscriber, Subscription, Undelivered,
-    Unsubscribe,
+    ResponderBuilder, State, StreamPolicy, SubscribeError, SubscribeMany, Subscriber, Subscription,
+    Undelivered, Unsubscribe,
 };
 
 /// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives.
@@ -169,9 +169,39 @@ impl Client {
         Subscription::new(&self.handle, filter)
     }
 
+    /// Makes several subscriptions together, in as few packets as the broker allows (8 filters in each), and gives for
+    /// each its stream or why there is none, in their order. Where the broker takes subscription identifiers each filter
+    /// needs a packet of its own.
+    ///
+    /// ```no_run
+    /// # use packetboat::{Client, QoS};
+    /// # async fn example(client: Client) {
+    /// let filters = ["sensors/#", "valves/+/state", "alarms"];
+    /// let many = filters.map(|filter| client.subscription(filter).qos(QoS::AtLeastOnce));
+    /// for (filter, result) in filters.iter().zip(client.subscribe_many(many).await) {
+    ///     match result {
+    ///         Ok(stream) => println!("{filter}: granted {:?}", stream.granted()),
+    ///         Err(error) => println!("{filter}: {error}"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn subscribe_many<'a>(
+        &'a self,
+        subscriptions: impl IntoIterator<Item = Subscription<'a>>,
+    ) -> SubscribeMany<'a> {
+        SubscribeMany::new(subscriptions)
+    }
+
     /// Ends all streams on a filter and takes it back from the broker.
     pub fn unsubscribe(&self, filter: &str) -> Unsubscribe {
-        Unsubscribe::new(&self.handle, filter)
+        Unsubscribe::new(&self.handle, filter, PropertiesBuf::new())
+    }
+
+    /// As [`unsubscribe`](Self::unsubscribe), with user properties (5.0). Under a client that is fixed to 3.1.1 that is an
+    /// error, and a connection that turns out to be 3.1.1 refuses it.
+    pub fn unsubscribe_with(&self, filter: &str, properties: PropertiesBuf) -> Unsubscribe {
+        Unsubscribe::new(&self.handle, filter, properties)
     }
 
     /// The stream of everything that arrives, whatever its filter. With QoS 1 and 2 a message is acknowledged when all
@@ -213,9 +243,21 @@ impl Client {
     /// when connecting (5.0): zero ends it. A session that was [`Clean`](crate::SessionMode::Clean) is not kept, and
     /// 3.1.1 knows no such wish.
     pub async fn disconnect_keeping_session(&self, expiry: Duration) -> Result<(), Undelivered> {
-        let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
-        self.handle.shared.lock().session.keep_after_disconnect(seconds);
-        self.leave(Reason::NORMAL_DISCONNECTION).await
+        let mut properties = PropertiesBuf::new();
+        properties.session_expiry_interval(u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX));
+        self.disconnect_with(Reason::NORMAL_DISCONNECTION, properties).await
+    }
+
+    /// As [`disconnect`](Self::disconnect), with one of DISCONNECT's reasons and properties (5.0): session expiry interval,
+    /// reason string and user properties. The words are left out where they would make the packet too large for the
+    /// broker; 3.1.1 says goodbye without a reason.
+    pub async fn disconnect_with(
+        &self,
+        reason: Reason,
+        properties: PropertiesBuf,
+    ) -> Result<(), Undelivered> {
+        self.handle.shared.lock().session.prepare_farewell(properties);
+        self.leave(reason).await
     }
 
     /// Authenticates the connection again, with the [authenticator](crate::Options::authenticator) (5.0): before a ticket

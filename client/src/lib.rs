@@ -56,6 +56,7 @@ mod subscriber;
 mod tap;
 mod task;
 mod transport;
+mod unsubscribe;
 
 pub use packetboat_core::session::{
     Breach, Cause, ConnectOptions, Limits, PublishError as RejectReason, Queue, SessionMode,
@@ -89,10 +90,11 @@ pub use request::{Incoming, Request, RequestCounts, RequestError, Responded, Res
 pub use server::{Scheme, Server, UrlError};
 pub use servers::ServerOptions;
 pub use settings::OptionsError;
-pub use subscribe::{Subscription, ToMessages, Unsubscribe};
+pub use subscribe::{SubscribeMany, Subscription, ToMessages};
 pub use subscriber::{End, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
 pub use transport::{
     Attempt, CertificateProblem, DialError, Dialing, Io, Pem, Proxy, ProxyError, ProxyUrlError, Tcp,
     TcpKeepAlive, Tls, TlsError, TlsVersion, Transport, WebSocket, WebSocketError,
 };
+pub use unsubscribe::{Answer, Unsubscribe};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use packetboat_core::session::{AckToken, Release};
-use packetboat_core::wire::{Place, Properties, QoS, Reason};
+use packetboat_core::wire::{Place, Properties, PropertiesBuf, QoS, Reason};
 
 use crate::Stale;
 use crate::shared::Shared;
@@ -128,6 +128,25 @@ impl Message {
     /// no reasons, this is the same as [`ack`](Self::ack).
     pub fn reject(mut self, reason: Reason) -> Result<(), Stale> {
         self.release(Release::Reject(reason))
+    }
+
+    /// Confirms or refuses it (manual mode) with a reason of PUBACK and PUBREC, and with reason string and user properties
+    /// for the broker's log, which are left out where they would make the packet too large for the broker. On 3.1.1 this
+    /// is the same as [`ack`](Self::ack).
+    ///
+    /// ```no_run
+    /// # use packetboat::{Message, PropertiesBuf, Reason};
+    /// # fn refuse(message: Message) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut why = PropertiesBuf::new();
+    /// why.reason_string("no such valve")?.user_property("valve", "7")?;
+    /// message.ack_with(Reason::IMPLEMENTATION_SPECIFIC_ERROR, &why)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ack_with(mut self, reason: Reason, properties: &PropertiesBuf) -> Result<(), Stale> {
+        let (Some(shared), Some(token)) = (self.shared.take(), self.token.take()) else { return Ok(()) };
+        let released = shared.lock().release_with(token, reason, properties.as_properties());
+        if released { Ok(()) } else { Err(Stale) }
     }
 
     /// Bytes this message holds of its block.

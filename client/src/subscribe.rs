@@ -1,15 +1,20 @@
-//! Subscribing and unsubscribing.
+//! Subscribing.
+
+mod many;
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 
 use packetboat_core::topic::{TopicError, TopicFilter};
-use packetboat_core::wire::{QoS, Reason, RetainHandling, SubscribeOptions};
+use packetboat_core::wire::{Place, PropertiesBuf, Property, QoS, RetainHandling, SubscribeOptions};
 
-use crate::shared::{Handle, Key, Stream, remember};
-use crate::{StreamPolicy, SubscribeError, Subscriber};
+use crate::shared::{Handle, Inner, Key, Stream, remember};
+use crate::{Answer, StreamPolicy, SubscribeError, Subscriber};
+
+pub use many::SubscribeMany;
 
 /// A subscription to be made; comes from [`Client::subscription`](crate::Client::subscription). Awaiting it asks the
 /// broker, waits for the answer (over as many connections as that takes) and gives the stream.
@@ -20,6 +25,7 @@ pub struct Subscription<'a> {
     handle: &'a Arc<Handle>,
     filter: Result<TopicFilter, TopicError>,
     options: SubscribeOptions,
+    properties: PropertiesBuf,
     policy: StreamPolicy,
     capacity: Option<usize>,
     manual: bool,
@@ -32,6 +38,7 @@ impl<'a> Subscription<'a> {
             handle,
             filter: TopicFilter::new(filter),
             options: SubscribeOptions::from(QoS::ExactlyOnce),
+            properties: PropertiesBuf::new(),
             policy: StreamPolicy::default(),
             capacity: None,
             manual: false,
@@ -63,6 +70,14 @@ impl<'a> Subscription<'a> {
         self
     }
 
+    /// User properties of its SUBSCRIBE (5.0); the subscription identifier is not yours to set. They go along again when
+    /// the filter is subscribed anew after a reconnect. Default: none.
+    pub fn properties(mut self, mut properties: PropertiesBuf) -> Self {
+        properties.keep_only(Place::Subscribe).remove(Property::SubscriptionIdentifier);
+        self.properties = properties;
+        self
+    }
+
     /// What happens when the stream is full. Default: [`StreamPolicy::Wait`].
     pub fn policy(mut self, policy: StreamPolicy) -> Self {
         self.policy = policy;
@@ -91,38 +106,64 @@ impl<'a> Subscription<'a> {
     }
 
     /// Ask for the filter without a stream of its own: its messages are for [`Client::messages`](crate::Client::messages).
-    /// The filter stays subscribed until [`Client::unsubscribe`](crate::Client::unsubscribe). Gives the granted QoS.
+    /// The filter stays subscribed until [`Client::unsubscribe`](crate::Client::unsubscribe). Gives the broker's
+    /// answer.
     pub fn to_messages(self) -> ToMessages<'a> {
         ToMessages(self)
     }
 
-    fn ask(
-        &mut self,
-        with_stream: bool,
-        detached: bool,
-    ) -> Result<(Key, Option<Subscriber>), SubscribeError> {
+    fn ask(&mut self, with_stream: bool, detached: bool) -> Asked {
+        let mut draft = self.draft(with_stream)?;
+        let asked = self.submit(&mut self.handle.shared.lock(), &mut draft, detached);
+        self.finish(draft, asked)
+    }
+
+    /// What can be done without the lock.
+    fn draft(&self, with_stream: bool) -> Result<Draft, SubscribeError> {
         let filter = self.filter.clone().map_err(SubscribeError::Filter)?;
-        let shared = &self.handle.shared;
-        let capacity = self.capacity.unwrap_or(shared.settings().options.inbound_messages.into());
+        let capacity = self.capacity.unwrap_or(self.handle.shared.settings().options.inbound_messages.into());
         let stream = with_stream.then(|| Stream::new(Some(filter.clone()), self.policy, capacity));
-        let progress = stream.as_ref().map(Stream::progress);
-        let mut inner = shared.lock();
-        let asked = inner.subscribe(stream, &filter, self.options, detached);
-        let (answer, key) = asked.map_err(|error| match error {
+        Ok(Draft { filter, capacity, progress: stream.as_ref().map(Stream::progress), stream })
+    }
+
+    fn submit(
+        &self,
+        inner: &mut Inner,
+        draft: &mut Draft,
+        detached: bool,
+    ) -> Result<(Key, Option<u32>), SubscribeError> {
+        let stream = draft.stream.take();
+        let asked = inner.subscribe(stream, &draft.filter, self.options, &self.properties, detached);
+        let asked = asked.map_err(|error| match error {
             packetboat_core::session::SubscribeError::Closed => SubscribeError::Closed,
             other => SubscribeError::Rejected(other),
         })?;
-        if key.is_none() {
-            inner.orphans.push(filter);
+        if asked.1.is_none() {
+            inner.orphans.push(draft.filter.clone());
         }
-        drop(inner);
+        Ok(asked)
+    }
+
+    fn finish(&self, draft: Draft, asked: Result<(Key, Option<u32>), SubscribeError>) -> Asked {
+        let (answer, key) = asked?;
+        let Draft { progress, capacity, .. } = draft;
         let subscriber = key.zip(progress).map(|(key, progress)| {
             Subscriber::new(self.handle.clone(), key, progress, self.manual, capacity)
         });
         Ok((answer, subscriber))
     }
 
-    fn poll_answer(&mut self, with_stream: bool, cx: &Context<'_>) -> Poll<Result<QoS, SubscribeError>> {
+    fn poll_subscriber(&mut self, cx: &Context<'_>) -> Poll<Result<Subscriber, SubscribeError>> {
+        let Poll::Ready(answer) = self.poll_answer(true, cx) else { return Poll::Pending };
+        let subscriber = self.asked.as_mut().and_then(|(_, subscriber)| subscriber.take());
+        Poll::Ready(answer.and_then(|answer| {
+            let mut subscriber = subscriber.ok_or(SubscribeError::Closed)?;
+            subscriber.answer = Some(answer);
+            Ok(subscriber)
+        }))
+    }
+
+    fn poll_answer(&mut self, with_stream: bool, cx: &Context<'_>) -> Poll<Result<Answer, SubscribeError>> {
         if self.asked.is_none() {
             match self.ask(with_stream, false) {
                 Ok(asked) => self.asked = Some(asked),
@@ -137,7 +178,7 @@ impl<'a> Subscription<'a> {
             return Poll::Ready(Err(SubscribeError::Closed));
         };
         match pending.answer.take() {
-            Some((reason, properties)) if reason.is_error() => {
+            Some(Answer { reason, properties }) if reason.is_error() => {
                 if let (false, Ok(filter)) = (with_stream, &self.filter)
                     && let Some(at) = inner.orphans.iter().position(|orphan| orphan == filter)
                 {
@@ -145,7 +186,7 @@ impl<'a> Subscription<'a> {
                 }
                 Poll::Ready(Err(SubscribeError::Refused { reason, properties }))
             }
-            Some((reason, _)) => Poll::Ready(Ok(granted(reason))),
+            Some(answer) => Poll::Ready(Ok(answer)),
             None if closed => Poll::Ready(Err(SubscribeError::Closed)),
             None => {
                 remember(&mut pending.waker, cx.waker(), &mut inner.deferred.retired);
@@ -155,26 +196,21 @@ impl<'a> Subscription<'a> {
     }
 }
 
-fn granted(reason: Reason) -> QoS {
-    match reason {
-        Reason::GRANTED_QOS_2 => QoS::ExactlyOnce,
-        Reason::GRANTED_QOS_1 => QoS::AtLeastOnce,
-        _ => QoS::AtMostOnce,
-    }
+struct Draft {
+    filter: TopicFilter,
+    capacity: usize,
+    stream: Option<Stream>,
+    progress: Option<Arc<AtomicU32>>,
 }
+
+/// Where the answer will be, and the stream.
+type Asked = Result<(Key, Option<Subscriber>), SubscribeError>;
 
 impl Future for Subscription<'_> {
     type Output = Result<Subscriber, SubscribeError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let subscription = self.get_mut();
-        let Poll::Ready(answer) = subscription.poll_answer(true, cx) else { return Poll::Pending };
-        let subscriber = subscription.asked.as_mut().and_then(|(_, subscriber)| subscriber.take());
-        Poll::Ready(answer.and_then(|granted| {
-            let mut subscriber = subscriber.ok_or(SubscribeError::Closed)?;
-            subscriber.granted = Some(granted);
-            Ok(subscriber)
-        }))
+        self.get_mut().poll_subscriber(cx)
     }
 }
 
@@ -203,74 +239,9 @@ impl fmt::Debug for Subscription<'_> {
 pub struct ToMessages<'a>(Subscription<'a>);
 
 impl Future for ToMessages<'_> {
-    type Output = Result<QoS, SubscribeError>;
+    type Output = Result<Answer, SubscribeError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().0.poll_answer(false, cx)
-    }
-}
-
-/// An unsubscription on its way; made by [`Client::unsubscribe`](crate::Client::unsubscribe). It is asked for at once;
-/// awaiting it waits for the broker's answer.
-#[must_use = "await it to learn the broker's answer"]
-pub struct Unsubscribe {
-    handle: Arc<Handle>,
-    state: Result<Key, TopicError>,
-}
-
-impl Unsubscribe {
-    pub(crate) fn new(handle: &Arc<Handle>, filter: &str) -> Self {
-        let filter = TopicFilter::new(filter);
-        let state = filter.map(|filter| handle.shared.lock().unsubscribe(&filter, false));
-        Self { handle: handle.clone(), state }
-    }
-}
-
-impl Future for Unsubscribe {
-    type Output = Result<(), SubscribeError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let key = match &self.state {
-            Ok(key) => *key,
-            Err(error) => return Poll::Ready(Err(SubscribeError::Filter(*error))),
-        };
-        let mut guard = self.handle.shared.lock();
-        let inner = &mut *guard;
-        let closed = inner.closed;
-        let Some(pending) = inner.unsubscribes.get_mut(key) else { return Poll::Ready(Ok(())) };
-        match pending.answer {
-            Some(reason) if reason.is_error() => {
-                let properties = packetboat_core::wire::PropertiesBuf::new();
-                Poll::Ready(Err(SubscribeError::Refused { reason, properties }))
-            }
-            Some(_) => Poll::Ready(Ok(())),
-            None if closed => Poll::Ready(Err(SubscribeError::Closed)),
-            None => {
-                remember(&mut pending.waker, cx.waker(), &mut inner.deferred.retired);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Drop for Unsubscribe {
-    fn drop(&mut self) {
-        if let Ok(key) = self.state {
-            let mut inner = self.handle.shared.lock();
-            match inner.unsubscribes.get_mut(key) {
-                Some(pending) if pending.answer.is_none() => pending.detached = true,
-                _ => {
-                    let gone = inner.unsubscribes.remove(key);
-                    drop(inner);
-                    drop(gone);
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Unsubscribe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unsubscribe").finish_non_exhaustive()
     }
 }

@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 
 use packetboat_core::session::{AckToken, Release, SessionMode};
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::{QoS, Reason};
+use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::shared::{Consumed, Handle};
-use crate::{Message, SubscribeError, Unsubscribe};
+use crate::{Answer, Message, SubscribeError, Unsubscribe};
 
 /// What a stream does when it is full.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -65,7 +65,7 @@ pub struct Subscriber {
     progress: Arc<AtomicU32>,
     batch: usize,
     manual: bool,
-    pub(crate) granted: Option<QoS>,
+    pub(crate) answer: Option<Answer>,
     finished: bool,
 }
 
@@ -92,7 +92,7 @@ impl Subscriber {
             progress,
             batch: BATCH.min(window / 4).max(1),
             manual,
-            granted: None,
+            answer: None,
             finished: false,
         }
     }
@@ -135,7 +135,13 @@ impl Subscriber {
     /// The QoS the broker granted, if it was waited for.
     #[must_use]
     pub fn granted(&self) -> Option<QoS> {
-        self.granted
+        self.answer.as_ref().map(Answer::granted)
+    }
+
+    /// What the broker said when the filter was subscribed, if that was waited for.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
     }
 
     /// Why the stream has ended, if it has. Messages may still be in it.
@@ -150,10 +156,11 @@ impl Subscriber {
         self.handle.shared.lock().streams.get(self.key).map_or(0, |stream| stream.dropped)
     }
 
-    /// Unsubscribes the filter: all streams on it end.
+    /// Unsubscribes the filter: all streams on it end. The stream of [`Client::messages`](crate::Client::messages) has
+    /// none to unsubscribe.
     pub async fn unsubscribe(self) -> Result<(), SubscribeError> {
         let Some(filter) = self.filter() else { return Ok(()) };
-        Unsubscribe::new(&self.handle, filter.as_str()).await
+        Unsubscribe::new(&self.handle, filter.as_str(), PropertiesBuf::new()).await.map(drop)
     }
 
     fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {

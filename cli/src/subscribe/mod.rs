@@ -155,9 +155,8 @@ impl Reader<'_> {
             if unwanted && client.version().has_properties() {
                 subscription = subscription.retain_handling(RetainHandling::DoNotSend);
             }
-            let granted =
-                subscription.to_messages().await.map_err(|error| of_filter(filter, error.into()))?;
-            self.report.debug(format_args!("subscribed to {filter} at QoS {}", granted as u8));
+            let answer = subscription.to_messages().await.map_err(|error| of_filter(filter, error.into()))?;
+            self.report.debug(format_args!("subscribed to {filter} at QoS {}", answer.granted() as u8));
         }
         for filter in &self.filters.unsubscribe {
             client.unsubscribe(filter.as_str()).await.map_err(|error| of_filter(filter, error.into()))?;

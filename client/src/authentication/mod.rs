@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use packetboat_core::session::{Breach, Phase};
-use packetboat_core::wire::{Packet, Properties, Reason};
+use packetboat_core::wire::{Packet, Properties, PropertiesBuf, Reason};
 
 use crate::shared::{Inner, Shared, remember};
 
@@ -38,6 +38,18 @@ pub trait Exchange: Send {
 
     /// The broker wants more: what to answer.
     fn step(&mut self, data: Option<&[u8]>) -> Result<Option<Vec<u8>>, AuthenticationError>;
+
+    /// Everything else the broker's AUTH or CONNACK says, before [`step`](Self::step) or [`finish`](Self::finish) is asked:
+    /// reason string and user properties. Default: nobody listens.
+    fn said(&mut self, properties: Properties<'_>) {
+        let _ = properties;
+    }
+
+    /// Reason string and user properties of the AUTH that follows. Default: none. Those of CONNECT are
+    /// [`Options::properties`](crate::Options::properties).
+    fn words(&mut self) -> PropertiesBuf {
+        PropertiesBuf::new()
+    }
 
     /// The broker says yes, with this. Is it the right broker? Default: it is.
     fn finish(&mut self, data: Option<&[u8]>) -> Result<(), AuthenticationError> {
@@ -112,7 +124,8 @@ enum Again {
     Done(Result<(), ReauthenticateError>),
 }
 
-type Verdict = Result<Option<Vec<u8>>, AuthenticationError>;
+/// Data and words of the AUTH that follows, if one does.
+type Verdict = Result<(Option<Vec<u8>>, PropertiesBuf), AuthenticationError>;
 
 type Begun = (Box<dyn Exchange>, Option<Vec<u8>>);
 
@@ -141,13 +154,16 @@ pub(crate) fn look(shared: &Shared, packets: &[Packet<'_>]) {
             Packet::Connack(said) if !said.reason.is_error() => Some(said.properties),
             Packet::Auth(auth) if auth.reason == Reason::SUCCESS => Some(auth.properties),
             Packet::Auth(auth) if auth.reason == Reason::CONTINUE_AUTHENTICATION => {
-                verdicts.push_back(exchange.step(auth.properties.authentication_data()));
+                exchange.said(auth.properties);
+                let data = exchange.step(auth.properties.authentication_data());
+                verdicts.push_back(data.map(|data| (data, exchange.words())));
                 continue;
             }
             _ => break,
         };
+        exchange.said(last.unwrap_or_default());
         let data = last.and_then(Properties::authentication_data);
-        verdicts.push_back(exchange.finish(data).map(|()| None));
+        verdicts.push_back(exchange.finish(data).map(|()| (None, PropertiesBuf::new())));
         current = None;
     }
     if let Some(authentication) = &mut shared.lock().authentication {
@@ -165,18 +181,19 @@ impl Inner {
         let awaits = matches!(packet, Packet::Auth(auth) if auth.reason == Reason::CONTINUE_AUTHENTICATION);
         match verdict {
             Some(Err(error)) => self.distrust(error),
-            Some(Ok(answer)) => {
+            Some(Ok((data, words))) => {
                 self.session.handle_packet(packet, now);
                 if awaits && !self.session.is_closing() {
-                    self.answer(answer.as_deref(), now);
+                    self.answer(data.as_deref(), &words, now);
                 }
             }
             None => self.session.handle_packet(packet, now),
         }
     }
 
-    fn answer(&mut self, data: Option<&[u8]>, now: packetboat_core::time::Instant) {
-        if !self.session.authenticate(Reason::CONTINUE_AUTHENTICATION, data, now) {
+    fn answer(&mut self, data: Option<&[u8]>, words: &PropertiesBuf, now: packetboat_core::time::Instant) {
+        let (reason, words) = (Reason::CONTINUE_AUTHENTICATION, words.as_properties());
+        if !self.session.authenticate_with(reason, data, words, now) {
             self.distrust(AuthenticationError::new("the method has more to say than the broker takes"));
         }
     }
@@ -233,14 +250,20 @@ impl<'a> Reauthenticate<'a> {
         let Some(authenticator) = &settings.options.exchange.authenticator else {
             return Err(ReauthenticateError::NotPossible);
         };
-        let (exchange, first) = begin(&**authenticator).map_err(ReauthenticateError::Method)?;
+        let (mut exchange, first) = begin(&**authenticator).map_err(ReauthenticateError::Method)?;
+        let words = exchange.words();
         let mut inner = self.shared.lock();
         if matches!(inner.authentication.get_or_insert_default().again, Again::Running(_)) {
             return Err(ReauthenticateError::UnderWay);
         }
         let now = inner.time();
         if inner.session.phase() != Phase::Online
-            || !inner.session.authenticate(Reason::RE_AUTHENTICATE, first.as_deref(), now)
+            || !inner.session.authenticate_with(
+                Reason::RE_AUTHENTICATE,
+                first.as_deref(),
+                words.as_properties(),
+                now,
+            )
         {
             return Err(ReauthenticateError::NotPossible);
         }

@@ -8,7 +8,7 @@ use packetboat_core::session::{
 };
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::{QoS, Reason, SubscribeOptions};
+use packetboat_core::wire::{Properties, PropertiesBuf, QoS, Reason, SubscribeOptions};
 
 use super::{
     Consumed, Ending, Held, Inner, Key, Limit, Locked, PendingSubscribe, PendingUnsubscribe, RouteChange,
@@ -147,6 +147,15 @@ impl Inner {
         known
     }
 
+    /// The same with a reason and properties.
+    pub(crate) fn release_with(&mut self, token: AckToken, reason: Reason, words: Properties<'_>) -> bool {
+        let known = self.session.release_with(token, reason, words);
+        if known {
+            self.wake_task_for(WakesFor::Everything);
+        }
+        known
+    }
+
     /// A stream's owner says what it is done with, and asks for what there is.
     pub(crate) fn take(
         &mut self,
@@ -184,13 +193,15 @@ impl Inner {
         stream: Option<Stream>,
         filter: &TopicFilter,
         options: SubscribeOptions,
+        properties: &PropertiesBuf,
         detached: bool,
     ) -> Result<(Key, Option<u32>), SubscribeError> {
         if self.is_over() {
             return Err(SubscribeError::Closed);
         }
         let answer = self.subscribes.vacant();
-        self.session.subscribe(filter, options, Tag::from(answer))?;
+        let properties = properties.as_properties();
+        self.session.subscribe_with(filter, options, properties, Tag::from(answer))?;
         let stream = stream.map(|mut stream| {
             stream.subscribed = true;
             self.streams.insert(stream)
@@ -240,7 +251,14 @@ impl Inner {
     }
 
     /// A filter is wanted no more, by anybody. The answer comes in the slot returned.
-    pub(crate) fn unsubscribe(&mut self, filter: &TopicFilter, detached: bool) -> Key {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        filter: &TopicFilter,
+        properties: &PropertiesBuf,
+    ) -> Result<Key, SubscribeError> {
+        if !properties.is_empty() && !self.session.can_have_properties() {
+            return Err(SubscribeError::NeedsVersion5);
+        }
         let of_filter = |stream: &Stream| stream.subscribed && stream.filter.as_ref() == Some(filter);
         let streams: Vec<u32> =
             self.streams.open().filter(|(_, stream)| of_filter(stream)).map(|(key, _)| key).collect();
@@ -252,12 +270,11 @@ impl Inner {
         for _ in 1..(streams.len() + orphans) {
             self.session.unsubscribe(filter, Tag::NONE);
         }
-        let slot = PendingUnsubscribe { detached, ..PendingUnsubscribe::default() };
-        let answer = self.unsubscribes.insert(slot);
-        self.session.unsubscribe(filter, Tag::from(answer));
+        let answer = self.unsubscribes.insert(PendingUnsubscribe::default());
+        self.session.unsubscribe_with(filter, properties.as_properties(), Tag::from(answer))?;
         self.drain_events();
         self.wake_task_for(WakesFor::Commands);
-        answer
+        Ok(answer)
     }
 
     /// A stream's owner is gone. What it held is released: acknowledged, unless a later process is to have it.

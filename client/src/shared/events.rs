@@ -7,11 +7,11 @@ use std::time::Duration;
 use packetboat_core::session::{self, Arrival, Release, SessionMode, Tag, Verdict};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
+use packetboat_core::wire::{QoS, Reason};
 
 use super::{Inner, Key, Limit, RouteChange, WakesFor};
 use crate::events::Connected;
-use crate::{End, Event, Message, ReauthenticateError, Server, State};
+use crate::{Answer, End, Event, Message, ReauthenticateError, Server, State};
 
 /// An unclaimed message waits so long for a stream.
 const CLAIM_TIME: Duration = Duration::from_secs(10);
@@ -56,10 +56,11 @@ impl Inner {
     fn on_event(&mut self, event: session::Event) {
         match event {
             session::Event::Subscribed { tag, reason, properties } => {
-                let properties = properties.map_or_else(PropertiesBuf::new, |boxed| *boxed);
-                self.on_subscribed(tag, reason, properties);
+                self.on_subscribed(tag, Answer::new(reason, properties));
             }
-            session::Event::Unsubscribed { tag, reason } => self.on_unsubscribed(tag, reason),
+            session::Event::Unsubscribed { tag, reason, properties } => {
+                self.on_unsubscribed(tag, Answer::new(reason, properties));
+            }
             session::Event::SubscriptionLost { filter, reason } => {
                 self.end_streams(|stream| {
                     (stream.filter.as_ref() == Some(&filter)).then_some(End::Refused(reason))
@@ -112,11 +113,11 @@ impl Inner {
         }
     }
 
-    fn on_subscribed(&mut self, tag: Tag, reason: Reason, properties: PropertiesBuf) {
+    fn on_subscribed(&mut self, tag: Tag, answer: Answer) {
         let key = Key::from(tag);
         let Some(pending) = self.subscribes.get_mut(key) else { return };
-        let (stream, detached) = (pending.stream, pending.detached);
-        pending.answer = Some((reason, properties));
+        let (stream, detached, reason) = (pending.stream, pending.detached, answer.reason);
+        pending.answer = Some(answer);
         self.deferred.wake.extend(pending.waker.take());
         if detached {
             self.subscribes.remove(key);
@@ -126,11 +127,11 @@ impl Inner {
         }
     }
 
-    fn on_unsubscribed(&mut self, tag: Tag, reason: Reason) {
+    fn on_unsubscribed(&mut self, tag: Tag, answer: Answer) {
         let key = Key::from(tag);
         let Some(pending) = self.unsubscribes.get_mut(key) else { return };
         let streams = std::mem::take(&mut pending.streams);
-        pending.answer = Some(reason);
+        pending.answer = Some(answer);
         self.deferred.wake.extend(pending.waker.take());
         if pending.detached {
             self.unsubscribes.remove(key);

@@ -21,7 +21,7 @@ use std::task::Waker;
 use packetboat_core::session::{AckToken, Cause, Session, SessionMode, Ticket};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::{PropertiesBuf, Reason};
+use packetboat_core::wire::Reason;
 use tokio::sync::watch;
 
 use crate::authentication::Authentication;
@@ -29,7 +29,7 @@ use crate::defaults::Defaults;
 use crate::events::{Connected, Disconnection, Listeners};
 use crate::request::Desk;
 use crate::settings::Settings;
-use crate::{Message, Server, State};
+use crate::{Answer, Message, Server, State};
 
 pub(crate) use commands::Accepted;
 pub(crate) use held::Held;
@@ -152,7 +152,7 @@ pub(crate) struct PendingSubscribe {
     /// Nobody awaits the answer.
     pub(crate) detached: bool,
     pub(crate) waker: Option<Waker>,
-    pub(crate) answer: Option<(Reason, PropertiesBuf)>,
+    pub(crate) answer: Option<Answer>,
 }
 
 #[derive(Debug, Default)]
@@ -161,7 +161,7 @@ pub(crate) struct PendingUnsubscribe {
     pub(crate) streams: Vec<u32>,
     pub(crate) detached: bool,
     pub(crate) waker: Option<Waker>,
-    pub(crate) answer: Option<Reason>,
+    pub(crate) answer: Option<Answer>,
 }
 
 /// For the task's router.

@@ -5,13 +5,25 @@ use alloc::boxed::Box;
 use super::event::{Breach, Event};
 use super::{Phase, Session};
 use crate::time::Instant;
-use crate::wire::{Auth, Packet, Properties, PropertiesBuf, Reason, encoded_len};
+use crate::wire::{Auth, Packet, Place, Properties, PropertiesBuf, Property, Reason};
 
 impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// Send AUTH: the next step of an exchange (Continue authentication), or the first one of another (Re-authenticate).
     /// The method is that of CONNECT [MQTT-4.12.0-5]. False, and nothing sent: it is not our turn, the reason is not one
     /// of the two, CONNECT named no method, or the data is longer than 65,535 bytes or than the broker's packets may be.
     pub fn authenticate(&mut self, reason: Reason, data: Option<&[u8]>, now: Instant) -> bool {
+        self.authenticate_with(reason, data, Properties::EMPTY, now)
+    }
+
+    /// [`authenticate`](Self::authenticate) with reason string and user properties. They are left out where they would
+    /// make AUTH too large [MQTT-3.15.2-2, MQTT-3.15.2-3].
+    pub fn authenticate_with(
+        &mut self,
+        reason: Reason,
+        data: Option<&[u8]>,
+        words: Properties<'_>,
+        now: Instant,
+    ) -> bool {
         let again = reason == Reason::RE_AUTHENTICATE;
         // Others are the server's [MQTT-4.12.0-3].
         let ours = again || reason == Reason::CONTINUE_AUTHENTICATION;
@@ -22,19 +34,24 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             Phase::Offline | Phase::Closing => false,
         };
         let Some(method) = self.link.method.as_deref().filter(|_| turn) else { return false };
-        let mut properties = PropertiesBuf::default();
+        let mut properties = PropertiesBuf::from(words);
+        properties.keep_only(Place::Auth).remove(Property::AuthenticationData);
         let set = properties.authentication_method(method).is_ok()
             && data.is_none_or(|data| properties.authentication_data(data).is_ok());
-        let packet = Packet::Auth(Auth { reason, properties: properties.as_properties() });
-        // Before CONNACK nothing is known of its limit.
-        let known = self.link.phase == Phase::Online;
-        if !set
-            || known
-                && encoded_len(self.link.version, &packet) > self.link.limits.maximum_packet_size as usize
-        {
+        if !set {
             return false;
         }
-        if self.link.phase == Phase::Online {
+        // Before CONNACK nothing is known of the broker's maximum packet size.
+        let online = self.link.phase == Phase::Online;
+        let fits = |packet: &Packet<'_>| !online || self.link.takes(packet);
+        if !fits(&Packet::Auth(Auth { reason, properties: properties.as_properties() })) {
+            properties.remove(Property::ReasonString).remove(Property::UserProperty);
+        }
+        let packet = Packet::Auth(Auth { reason, properties: properties.as_properties() });
+        if !fits(&packet) {
+            return false;
+        }
+        if online {
             self.link.exchange = Some(now);
         }
         self.link.reply(&packet);

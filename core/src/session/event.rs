@@ -279,6 +279,8 @@ pub enum Event {
         tag: Tag,
         /// What the broker said; success on 3.1.1.
         reason: Reason,
+        /// The answer's properties, if it had any.
+        properties: Option<Box<PropertiesBuf>>,
     },
     /// A subscription could not be restored after a reconnect: it has ended.
     SubscriptionLost {

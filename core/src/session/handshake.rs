@@ -5,7 +5,9 @@ use super::limits::Limits;
 use super::options::{ConnectOptions, SessionMode};
 use super::{Phase, Session, alias};
 use crate::time::Instant;
-use crate::wire::{Connack, Connect, Disconnect, Packet, PacketType, PropertiesBuf, Reason, Will};
+use crate::wire::{
+    Connack, Connect, Disconnect, Packet, PacketType, Place, PropertiesBuf, Property, Reason, Will,
+};
 
 /// The broker keeps a session that ends at disconnect for so long after a cut.
 const UNTIL_DISCONNECT_EXPIRY: u32 = 3600;
@@ -72,10 +74,12 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         self.leave(reason);
     }
 
-    /// How long the broker is to keep the session after [`disconnect`](Self::disconnect), instead of what CONNECT said
-    /// (5.0). A session that CONNECT did not ask to be kept cannot be kept.
-    pub fn keep_after_disconnect(&mut self, seconds: u32) {
-        self.expiry_at_disconnect = Some(seconds);
+    /// What [`disconnect`](Self::disconnect) is to say besides its reason (5.0): reason string, user properties, and the
+    /// session expiry interval, how long the broker is to keep the session instead of what CONNECT said. A session that
+    /// CONNECT did not ask to be kept cannot be kept.
+    pub fn prepare_farewell(&mut self, mut properties: PropertiesBuf) {
+        properties.keep_only(Place::Disconnect).remove(Property::ServerReference);
+        self.farewell = properties;
     }
 
     /// End this connection and keep the session: its messages go on with the next one.
@@ -83,24 +87,42 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         // Before 5.0 the will is published when the connection ends without DISCONNECT.
         let silent = reason == Reason::DISCONNECT_WITH_WILL_MESSAGE && !self.link.limits.properties;
         if self.link.phase == Phase::Online && !silent {
-            let mut properties = PropertiesBuf::default();
-            let at_the_end = self.link.ends_at_disconnect.then_some(0);
-            // Zero in CONNECT stays zero (5.0, 3.14.2.2.2).
-            let chosen = self.expiry_at_disconnect.filter(|_| self.link.keeps_session);
-            let expiry = chosen.or(at_the_end).filter(|_| self.ended && self.link.limits.properties);
-            if let Some(seconds) = expiry {
-                properties.session_expiry_interval(seconds);
-            }
+            let properties = self.farewell();
             // Older versions have no reasons, and only those of DISCONNECT may be told [MQTT-3.14.2-1].
             let reason = match reason.is_valid_in(PacketType::Disconnect) {
                 _ if !self.link.limits.properties => Reason::SUCCESS,
                 true => reason,
                 false => Reason::UNSPECIFIED_ERROR,
             };
-            self.link
-                .reply(&Packet::Disconnect(Disconnect { reason, properties: properties.as_properties() }));
+            self.say_goodbye(reason, properties);
         }
         self.close(Cause::Requested);
+    }
+
+    fn farewell(&self) -> PropertiesBuf {
+        let mut properties = PropertiesBuf::default();
+        if !self.ended || !self.link.limits.properties {
+            return properties;
+        }
+        properties.clone_from(&self.farewell);
+        // Zero in CONNECT stays zero (5.0, 3.14.2.2.2).
+        let chosen = properties.as_properties().session_expiry_interval().filter(|_| self.link.keeps_session);
+        properties.remove(Property::SessionExpiryInterval);
+        let at_the_end = self.link.ends_at_disconnect.then_some(0);
+        if let Some(seconds) = chosen.or(at_the_end) {
+            properties.session_expiry_interval(seconds);
+        }
+        properties
+    }
+
+    /// Without the words, if they would make it too large [MQTT-3.14.2-3, MQTT-3.14.2-4].
+    fn say_goodbye(&mut self, reason: Reason, mut properties: PropertiesBuf) {
+        let packet = Packet::Disconnect(Disconnect { reason, properties: properties.as_properties() });
+        if !self.link.takes(&packet) {
+            properties.remove(Property::ReasonString).remove(Property::UserProperty);
+        }
+        let properties = properties.as_properties();
+        self.link.reply(&Packet::Disconnect(Disconnect { reason, properties }));
     }
 
     pub(super) fn on_connack(&mut self, connack: &Connack<'_>, now: Instant) -> Result<(), Breach> {
@@ -142,7 +164,12 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         Ok(())
     }
 
-    /// The configuration rules out a version with properties.
+    /// False: the configuration rules out a version with properties.
+    #[must_use]
+    pub fn can_have_properties(&self) -> bool {
+        !self.is_fixed_without_properties()
+    }
+
     pub(super) fn is_fixed_without_properties(&self) -> bool {
         self.config.fixed_version.is_some_and(|version| !version.has_properties())
     }

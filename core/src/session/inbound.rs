@@ -1,57 +1,15 @@
 //! Acknowledging what arrives: in the order it arrived, when its holders are done with it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::event::{AckToken, Arrival, Breach, Release, Verdict};
+use super::hold::{Hold, Progress};
 use super::ids::IdTable;
 use super::store::Entry;
 use super::withheld::Head;
 use super::{Phase, Session};
-use crate::wire::{AckKind, PacketType, QoS, Reason};
-
-/// What became of an arrival so far.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Progress {
-    /// Somebody has it.
-    #[default]
-    Held,
-    /// Everybody is done with it; its turn to be acknowledged has not come.
-    Done,
-    /// Somebody gave it up: not acknowledged on this connection.
-    Abandoned,
-    /// QoS 2 only: PUBREC is out, PUBREL awaited.
-    Received,
-}
-
-/// An arrival and those who hold it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hold {
-    holders: u16,
-    progress: Progress,
-    abandoned: bool,
-    /// Success, or why a holder refused it.
-    reason: u8,
-}
-
-impl Hold {
-    fn new(holders: u16) -> Self {
-        let progress = if holders == 0 { Progress::Done } else { Progress::Held };
-        Self { holders, progress, ..Self::default() }
-    }
-
-    /// One holder less.
-    fn release(&mut self, release: Release) {
-        match release {
-            Release::Reject(reason) if self.reason == 0 => self.reason = reason.0,
-            Release::Acknowledge | Release::Reject(_) => {}
-            Release::Abandon => self.abandoned = true,
-        }
-        self.holders = self.holders.saturating_sub(1);
-        if self.holders == 0 {
-            self.progress = if self.abandoned { Progress::Abandoned } else { Progress::Done };
-        }
-    }
-}
+use crate::wire::{AckKind, PacketType, Place, Properties, PropertiesBuf, QoS, Reason};
 
 /// A QoS 2 arrival; session state from its PUBLISH to its PUBREL.
 #[derive(Clone, Copy, Debug, Default)]
@@ -144,6 +102,19 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             self.acknowledge_at_least_once();
         }
         true
+    }
+
+    /// [`release`](Self::release) with a reason of PUBACK and PUBREC, which may be a good one, and with reason string and
+    /// user properties (5.0). Of several holders the first to refuse is passed on, or else the last.
+    pub fn release_with(&mut self, token: AckToken, reason: Reason, properties: Properties<'_>) -> bool {
+        if let Some((kind, id, hold)) = self.inbound.held(token)
+            && !Reason(hold.reason).is_error()
+        {
+            let mut words = Box::new(PropertiesBuf::from(properties));
+            words.keep_only(Place::Ack);
+            self.link.explanations.insert((kind as u8, id), words);
+        }
+        self.release(token, Release::Reject(reason))
     }
 
     /// PUBREL came.
@@ -312,6 +283,18 @@ impl Inbound {
     fn pass(&mut self) {
         self.ring2.pop_front();
         self.passed = self.passed.wrapping_add(1);
+    }
+
+    /// What a token stands for, if it is not spent.
+    fn held(&self, token: AckToken) -> Option<(AckKind, u16, Hold)> {
+        let (kind, id, hold, epoch) = if token.qos2 {
+            let id = u16::try_from(token.key).ok()?;
+            (AckKind::Pubrec, id, self.deliveries.value(id)?.hold, self.session)
+        } else {
+            let (id, hold) = *self.ring1.get(token.key.wrapping_sub(self.base) as usize)?;
+            (AckKind::Puback, id, hold, self.connection)
+        };
+        (token.epoch == epoch && hold.holders > 0).then_some((kind, id, hold))
     }
 
     /// No acknowledgement of this connection is outstanding.

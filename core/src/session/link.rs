@@ -1,7 +1,7 @@
 //! What is gone with the connection.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use super::Phase;
 use super::alias::{self, Alias};
@@ -12,8 +12,11 @@ use super::output::Output;
 use crate::time::Instant;
 use crate::wire::{
     Ack, AckKind, Packet, PropertiesBuf, Publish, Reason, Version, encode, encode_publish,
-    encode_publish_head,
+    encode_publish_head, encoded_len,
 };
+
+/// By the acknowledgement's kind and identifier.
+pub(super) type Explanations = BTreeMap<(u8, u16), Box<PropertiesBuf>>;
 
 /// Shared payloads above this size are spliced into the output instead of being copied.
 const SPLICE: usize = 16 * 1024;
@@ -52,6 +55,8 @@ pub(super) struct Link<P> {
     pub(super) receive_maximum: u16,
     /// The same number, whether or not the broker knows of it and is held to it.
     pub(super) window: u16,
+    /// What goes with acknowledgements that are not out yet, by identifier.
+    pub(super) explanations: Explanations,
     /// Seconds, as our CONNECT said.
     pub(super) requested_keep_alive: u16,
     /// Our CONNECT asked for a clean start.
@@ -84,6 +89,7 @@ impl<P> Link<P> {
             due: VecDeque::new(),
             receive_maximum: u16::MAX,
             window: u16::MAX,
+            explanations: Explanations::new(),
             requested_keep_alive: 0,
             clean_start: false,
             keeps_session: false,
@@ -96,7 +102,10 @@ impl<P> Link<P> {
     /// Back to offline; what the next connection negotiates anew is forgotten.
     pub(super) fn end(&mut self) {
         let limits = self.limits;
-        *self = Self { limits, ..Self::new(self.version) };
+        let mut explanations = core::mem::take(&mut self.explanations);
+        // A delivery of QoS 2 outlives the connection.
+        explanations.retain(|(kind, _), _| *kind == AckKind::Pubrec as u8);
+        *self = Self { limits, explanations, ..Self::new(self.version) };
     }
 }
 
@@ -110,17 +119,33 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
         self.position += added as u64;
     }
 
-    /// Encode an acknowledgement without properties.
+    /// Encode an acknowledgement.
     #[inline]
     pub(super) fn acknowledge(&mut self, kind: AckKind, id: u16, reason: Reason) {
         let ack = Ack { reason, ..Ack::new(kind, id) };
-        if reason != Reason::SUCCESS {
-            return self.reply(&Packet::Ack(ack));
+        if reason != Reason::SUCCESS || !self.explanations.is_empty() {
+            return self.acknowledge_with_words(ack);
         }
         let bytes = ack.plain_bytes();
         self.output.bytes.extend_from_slice(&bytes);
         self.output.replies += bytes.len();
         self.position += bytes.len() as u64;
+    }
+
+    /// Reason string and user properties are left out where the packet would be too large
+    /// [MQTT-3.4.2-2, MQTT-3.4.2-3, MQTT-3.5.2-2, MQTT-3.5.2-3].
+    #[cold]
+    fn acknowledge_with_words(&mut self, ack: Ack<'_>) {
+        let words = self.explanations.remove(&(ack.kind as u8, ack.id)).filter(|_| self.limits.properties);
+        let packet =
+            words.as_ref().map(|words| Packet::Ack(Ack { properties: words.as_properties(), ..ack }));
+        let packet = packet.filter(|packet| self.takes(packet)).unwrap_or(Packet::Ack(ack));
+        self.reply(&packet);
+    }
+
+    /// Is it within the broker's maximum packet size?
+    pub(super) fn takes(&self, packet: &Packet<'_>) -> bool {
+        encoded_len(self.version, packet) <= self.limits.maximum_packet_size as usize
     }
 
     /// Encode a PUBLISH, under an alias if there are any; splice in `shared`, its payload, if that is large.

@@ -3,6 +3,7 @@
 //! The methods of [`Session`] come in four kinds.
 //!
 //! * **Getters** look: [`phase`](Session::phase), [`limits`](Session::limits), [`version`](Session::version),
+//!   [`can_have_properties`](Session::can_have_properties),
 //!   [`queue`](Session::queue), [`queued`](Session::queued), [`stage`](Session::stage), [`outcome`](Session::outcome),
 //!   [`unwritten`](Session::unwritten).
 //! * **Inputs** say what happened: [`handle_open`](Session::handle_open), [`handle_publish`](Session::handle_publish),
@@ -33,6 +34,7 @@ mod alias;
 mod authentication;
 mod event;
 mod handshake;
+mod hold;
 mod ids;
 mod inbound;
 mod keepalive;
@@ -59,10 +61,11 @@ mod withheld;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::time::Instant;
-use crate::wire::{Packet, Version};
+use crate::wire::{Packet, PropertiesBuf, Reason, Version};
 
 pub use event::{
     Accepted, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, Release, Stage, Tag,
@@ -125,7 +128,10 @@ pub struct Session<P> {
     /// The next connection goes to another broker.
     elsewhere: bool,
     ended: bool,
-    expiry_at_disconnect: Option<u32>,
+    /// What DISCONNECT is to say at the end.
+    farewell: PropertiesBuf,
+    /// What PUBREC said of messages whose PUBCOMP is awaited, by slot; only where it said more than that all is well.
+    words: BTreeMap<u32, (Reason, Box<PropertiesBuf>)>,
     link: Link<P>,
 }
 
@@ -144,7 +150,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             established: false,
             elsewhere: false,
             ended: false,
-            expiry_at_disconnect: None,
+            farewell: PropertiesBuf::new(),
+            words: BTreeMap::new(),
             link: Link::new(version),
             config,
         }

@@ -111,6 +111,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             State::AwaitPubrec if ack.reason.is_error() => return Ok(Some(slot)),
             State::AwaitPubrec => {
                 let sequence = self.outbound.records.at(slot).sequence;
+                self.keep_word(slot, ack);
                 let stored = self.journal.note(Entry::Received { sequence });
                 self.outbound.received(slot, now, stored);
                 self.reply_pubrel(ack.id, stored);
@@ -137,9 +138,24 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         // After PUBREC the message is delivered; that the broker forgot the identifier changes nothing.
         let forgotten = ack.kind == AckKind::Pubcomp && ack.reason == Reason::PACKET_IDENTIFIER_NOT_FOUND;
         let reason = if forgotten { Reason::SUCCESS } else { ack.reason };
-        let said = Some(ack.properties).filter(|properties| !properties.is_empty());
-        let properties = said.map(|properties| Box::new(PropertiesBuf::from(properties)));
+        let (reason, properties) = match (ack.kind, reason, ack.properties.is_empty()) {
+            (AckKind::Pubcomp, Reason::SUCCESS, true) if !self.words.is_empty() => {
+                self.words.remove(&slot).map_or((reason, None), |(reason, said)| (reason, Some(said)))
+            }
+            (_, _, true) => (reason, None),
+            _ => (reason, Some(Box::new(PropertiesBuf::from(ack.properties)))),
+        };
         self.end_record(slot, Outcome::Acknowledged { reason, properties, possible_duplicate });
+    }
+
+    /// What PUBREC says of a message, that nobody subscribes to it for example, is told at its end: PUBCOMP says only
+    /// that there is one.
+    fn keep_word(&mut self, slot: u32, ack: &Ack<'_>) {
+        if ack.reason != Reason::SUCCESS || !ack.properties.is_empty() {
+            self.words.insert(slot, (ack.reason, Box::new(PropertiesBuf::from(ack.properties))));
+        } else if !self.words.is_empty() {
+            self.words.remove(&slot);
+        }
     }
 
     pub(super) fn reply_pubrel(&mut self, id: u16, stored: u64) {

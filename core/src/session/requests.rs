@@ -1,5 +1,6 @@
 //! Requests to subscribe and to unsubscribe, and which of them go into one packet.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::event::Tag;
@@ -7,7 +8,7 @@ use super::limits::Limits;
 use super::subscriptions::Subscriptions;
 use crate::time::Instant;
 use crate::topic::TopicFilter;
-use crate::wire::{Reason, SubscribeOptions};
+use crate::wire::{PropertiesBuf, Reason, SubscribeOptions};
 
 /// Filters in one packet where nothing needs them apart: the least of the limits known of brokers (AWS IoT).
 const FILTERS_PER_PACKET: usize = 8;
@@ -30,6 +31,8 @@ pub(super) struct Request {
     pub(super) tag: Tag,
     /// The subscription's; zero for UNSUBSCRIBE.
     pub(super) serial: u64,
+    /// User properties, if there are any.
+    pub(super) properties: Option<Box<PropertiesBuf>>,
 }
 
 /// A SUBSCRIBE or UNSUBSCRIBE that is out.
@@ -49,7 +52,11 @@ impl Request {
 
 impl Limits {
     /// Does the broker take such a filter, and can its options be told? It lets go of any.
-    pub(super) fn check_request(&self, Request { filter, kind, .. }: &Request) -> Result<(), Reason> {
+    pub(super) fn check_request(&self, request: &Request) -> Result<(), Reason> {
+        let Request { filter, kind, .. } = request;
+        if self.properties_missing(request) {
+            return Err(Reason::UNSUPPORTED_PROTOCOL_VERSION);
+        }
         let (Kind::Subscribe(options) | Kind::Restore(options)) = *kind else { return Ok(()) };
         if !self.properties && options != options.qos.into() {
             return Err(Reason::UNSUPPORTED_PROTOCOL_VERSION);
@@ -62,16 +69,20 @@ impl Limits {
         }
         Ok(())
     }
+
+    fn properties_missing(&self, request: &Request) -> bool {
+        !self.properties && request.properties.is_some()
+    }
 }
 
 impl Subscriptions {
     /// The requests that go into one packet: a subscription identifier belongs to a whole SUBSCRIBE, so that with
-    /// identifiers each filter has its own.
+    /// identifiers each filter has its own. So do user properties.
     pub(super) fn next_packet(&mut self, limits: &Limits) -> Option<Vec<Request>> {
         let first = self.waiting.pop_front()?;
         let unsubscribe = first.kind == Kind::Unsubscribe;
         let alone = !unsubscribe && limits.subscription_identifier_available;
-        let alone = alone || limits.check_request(&first).is_err();
+        let alone = alone || first.properties.is_some() || limits.check_request(&first).is_err();
         let most = if alone { 1 } else { FILTERS_PER_PACKET };
         let mut room = (limits.maximum_packet_size as usize).saturating_sub(REQUEST_OVERHEAD + first.size());
         let mut requests = alloc::vec![first];
@@ -79,7 +90,8 @@ impl Subscriptions {
             // What is refused is refused alone.
             let joins = |next: &mut Request| {
                 let same = (next.kind == Kind::Unsubscribe) == unsubscribe;
-                same && next.size() <= room && limits.check_request(next).is_ok()
+                let plain = next.properties.is_none();
+                same && plain && next.size() <= room && limits.check_request(next).is_ok()
             };
             let Some(next) = self.waiting.pop_front_if(joins) else { break };
             room -= next.size();

@@ -15,8 +15,8 @@ use super::requests::{Kind, Request, Sent};
 use crate::time::Instant;
 use crate::topic::TopicFilter;
 use crate::wire::{
-    FiltersBuf, Packet, Properties, PropertiesBuf, Reason, RetainHandling, SubAckKind, Suback, Subscribe,
-    SubscribeOptions, TopicFiltersBuf, Unsubscribe, encoded_len,
+    FiltersBuf, Packet, Place, Properties, PropertiesBuf, Reason, RetainHandling, SubAckKind, Suback,
+    Subscribe, SubscribeOptions, TopicFiltersBuf, Unsubscribe,
 };
 
 /// One filter that is wanted.
@@ -30,6 +30,8 @@ struct Subscription {
     pending: u32,
     /// Tells it from an earlier one with the same filter, whose answer may still come.
     serial: u64,
+    /// User properties of its SUBSCRIBE.
+    properties: Option<Box<PropertiesBuf>>,
 }
 
 /// All subscriptions of the session. They live as long as it does.
@@ -54,12 +56,29 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         options: SubscribeOptions,
         tag: Tag,
     ) -> Result<(), SubscribeError> {
+        self.subscribe_with(filter, options, Properties::EMPTY, tag)
+    }
+
+    /// [`subscribe`](Self::subscribe) with user properties (5.0). They go with every SUBSCRIBE for this filter, until
+    /// others are given; no other properties are the caller's to set.
+    pub fn subscribe_with(
+        &mut self,
+        filter: &TopicFilter,
+        options: SubscribeOptions,
+        properties: Properties<'_>,
+        tag: Tag,
+    ) -> Result<(), SubscribeError> {
         self.may_subscribe(filter, options)?;
+        let properties = self.user_properties(properties).map_err(|()| SubscribeError::NeedsVersion5)?;
         let Subscriptions { wanted, waiting, serial, .. } = &mut self.subscriptions;
         let known = wanted.entry(filter.clone()).or_insert_with(|| {
             *serial += 1;
-            Subscription { options, references: 0, granted: None, pending: 0, serial: *serial }
+            let (properties, serial) = (None, *serial);
+            Subscription { options, references: 0, granted: None, pending: 0, serial, properties }
         });
+        if properties.is_some() {
+            known.properties.clone_from(&properties);
+        }
         known.references += 1;
         let raised = options.qos > known.options.qos;
         known.options.qos = known.options.qos.max(options.qos);
@@ -70,7 +89,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             _ => {
                 known.pending += 1;
                 let kind = Kind::Subscribe(SubscribeOptions { qos: known.options.qos, ..options });
-                waiting.push_back(Request { filter: filter.clone(), kind, tag, serial: known.serial });
+                let (filter, serial) = (filter.clone(), known.serial);
+                waiting.push_back(Request {
+                    filter,
+                    kind,
+                    tag,
+                    serial,
+                    properties: known.properties.clone(),
+                });
             }
         }
         Ok(())
@@ -79,15 +105,45 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     /// Want a filter once less. One [`Event::Unsubscribed`] follows; the last one goes to the broker first. So does
     /// one nobody wants here: the session may have it from an earlier process.
     pub fn unsubscribe(&mut self, filter: &TopicFilter, tag: Tag) {
+        self.unsubscribe_as(filter, None, tag);
+    }
+
+    /// [`unsubscribe`](Self::unsubscribe) with user properties (5.0).
+    pub fn unsubscribe_with(
+        &mut self,
+        filter: &TopicFilter,
+        properties: Properties<'_>,
+        tag: Tag,
+    ) -> Result<(), SubscribeError> {
+        let properties = self.user_properties(properties).map_err(|()| SubscribeError::NeedsVersion5)?;
+        self.unsubscribe_as(filter, properties, tag);
+        Ok(())
+    }
+
+    fn unsubscribe_as(&mut self, filter: &TopicFilter, properties: Option<Box<PropertiesBuf>>, tag: Tag) {
         match self.subscriptions.wanted.get_mut(filter) {
             Some(subscription) if subscription.references > 1 => {
                 subscription.references -= 1;
-                self.events.push_back(Event::Unsubscribed { tag, reason: Reason::SUCCESS });
+                self.events.push_back(Event::Unsubscribed { tag, reason: Reason::SUCCESS, properties: None });
             }
             _ => {
                 self.subscriptions.wanted.remove(filter);
-                self.subscriptions.ask_to_unsubscribe(filter.clone(), tag);
+                self.subscriptions.ask_to_unsubscribe(filter.clone(), properties, tag);
             }
+        }
+    }
+
+    /// What may go with a request; an error where that is known to be nothing.
+    fn user_properties(&self, properties: Properties<'_>) -> Result<Option<Box<PropertiesBuf>>, ()> {
+        if properties.is_empty() {
+            return Ok(None);
+        }
+        let mut kept = PropertiesBuf::from(properties);
+        kept.keep_only(Place::Unsubscribe);
+        match kept.is_empty() {
+            true => Ok(None),
+            false if self.is_fixed_without_properties() => Err(()),
+            false => Ok(Some(Box::new(kept))),
         }
     }
 
@@ -106,7 +162,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             subscription.pending += 1;
             subscriptions.restoring += 1;
             let (kind, serial) = (Kind::Restore(subscription.options), subscription.serial);
-            let request = Request { filter: filter.clone(), kind, tag: Tag::NONE, serial };
+            let (filter, properties) = (filter.clone(), subscription.properties.clone());
+            let request = Request { filter, kind, tag: Tag::NONE, serial, properties };
             subscriptions.waiting.push_back(request);
         }
     }
@@ -191,11 +248,15 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     fn encode_requests(&mut self, id: u16, requests: &[Request]) -> Result<(), Reason> {
         let limits = &self.link.limits;
-        let mut properties = PropertiesBuf::default();
+        let said = requests.first().and_then(|request| request.properties.as_deref());
+        let mut properties = said.cloned().unwrap_or_default();
         let (mut filters, mut names) = (FiltersBuf::default(), TopicFiltersBuf::default());
         for request in requests {
             match request.kind {
-                Kind::Unsubscribe => names.push(request.filter.as_str()),
+                Kind::Unsubscribe => {
+                    limits.check_request(request)?;
+                    names.push(request.filter.as_str());
+                }
                 Kind::Subscribe(options) | Kind::Restore(options) => {
                     limits.check_request(request)?;
                     filters.push(request.filter.as_str(), options);
@@ -205,17 +266,13 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
                 }
             }
         }
+        let properties = properties.as_properties();
         let packet = if names.is_empty() {
-            let properties = properties.as_properties();
             Packet::Subscribe(Subscribe { id, properties, filters: filters.as_filters() })
         } else {
-            Packet::Unsubscribe(Unsubscribe {
-                id,
-                properties: Properties::EMPTY,
-                filters: names.as_filters(),
-            })
+            Packet::Unsubscribe(Unsubscribe { id, properties, filters: names.as_filters() })
         };
-        if encoded_len(self.link.version, &packet) > limits.maximum_packet_size as usize {
+        if !self.link.takes(&packet) {
             return Err(Reason::PACKET_TOO_LARGE);
         }
         self.link.reply(&packet);
@@ -225,13 +282,13 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     fn answer(&mut self, request: Request, reason: Reason, properties: Option<Properties<'_>>) {
         let lost = self.subscriptions.answered(&request, reason);
         let Request { filter, kind, tag, .. } = request;
+        let properties = properties.filter(|block| !block.is_empty());
+        let properties = properties.map(|block| Box::new(PropertiesBuf::from(block)));
         match kind {
             Kind::Unsubscribe if tag != Tag::NONE => {
-                self.events.push_back(Event::Unsubscribed { tag, reason });
+                self.events.push_back(Event::Unsubscribed { tag, reason, properties });
             }
             Kind::Subscribe(_) if tag != Tag::NONE => {
-                let properties = properties.filter(|block| !block.is_empty());
-                let properties = properties.map(|block| Box::new(PropertiesBuf::from(block)));
                 self.events.push_back(Event::Subscribed { tag, reason, properties });
             }
             _ => {}
@@ -293,15 +350,19 @@ impl Subscriptions {
             }
             let needless = !asked.contains(&request.filter);
             if needless && request.tag != Tag::NONE {
-                answers.push(Event::Unsubscribed { tag: request.tag, reason: Reason::SUCCESS });
+                answers.push(Event::Unsubscribed {
+                    tag: request.tag,
+                    reason: Reason::SUCCESS,
+                    properties: None,
+                });
             }
             !needless
         });
         answers
     }
 
-    fn ask_to_unsubscribe(&mut self, filter: TopicFilter, tag: Tag) {
-        self.waiting.push_back(Request { filter, kind: Kind::Unsubscribe, tag, serial: 0 });
+    fn ask_to_unsubscribe(&mut self, filter: TopicFilter, properties: Option<Box<PropertiesBuf>>, tag: Tag) {
+        self.waiting.push_back(Request { filter, kind: Kind::Unsubscribe, tag, serial: 0, properties });
     }
 
     /// A request was answered. True: it was refused, and a subscription that relied on it has ended.
@@ -323,7 +384,7 @@ impl Subscriptions {
         }
         self.wanted.remove(&request.filter);
         if granted.is_some() {
-            self.ask_to_unsubscribe(request.filter.clone(), Tag::NONE);
+            self.ask_to_unsubscribe(request.filter.clone(), None, Tag::NONE);
         }
         references > 0
     }

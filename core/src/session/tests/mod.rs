@@ -10,6 +10,7 @@ mod queue;
 mod statements;
 mod store;
 mod subscriptions;
+mod words;
 
 use std::string::{String, ToString};
 use std::vec;
@@ -148,6 +149,18 @@ impl Story {
             self.session.handle_written(len, self.now);
         }
         self.read()
+    }
+
+    /// What the session writes, as it is on the wire.
+    fn raw(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.session.poll_transmit(&mut self.out, self.now) {
+            assert!(self.out.splices.is_empty());
+            bytes.extend_from_slice(&self.out.bytes);
+            self.session.handle_written(self.out.len(), self.now);
+            self.out.clear();
+        }
+        bytes
     }
 
     fn read(&mut self) -> Vec<String> {

@@ -73,7 +73,7 @@ fn only_the_last_reference_unsubscribes() {
         story.session.unsubscribe(&filter("a"), Tag(4));
         assert_eq!(story.told(), ["UNSUBSCRIBE a"]);
         story.unsuback(if version == Version::V5 { 2 } else { 3 });
-        let done = |tag| Event::Unsubscribed { tag: Tag(tag), reason: Reason::SUCCESS };
+        let done = |tag| Event::Unsubscribed { tag: Tag(tag), reason: Reason::SUCCESS, properties: None };
         assert_eq!(story.events(), [done(3), done(4)]);
     }
 }
@@ -141,7 +141,7 @@ fn unsubscribing_while_away_is_answered_when_the_session_is_gone() {
     story.session.handle_open(&story.connect.clone());
     story.told();
     story.says_bytes(&[0x20, 3, 0, 0, 0]);
-    let gone = Event::Unsubscribed { tag: Tag(2), reason: Reason::SUCCESS };
+    let gone = Event::Unsubscribed { tag: Tag(2), reason: Reason::SUCCESS, properties: None };
     assert!(story.events().contains(&gone));
     assert!(story.told().is_empty());
 }

@@ -1,0 +1,108 @@
+//! Unsubscribing.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use packetboat_core::topic::TopicFilter;
+use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
+
+use crate::SubscribeError;
+use crate::shared::{Handle, Key, remember};
+
+/// What the broker said to a SUBSCRIBE or an UNSUBSCRIBE that it did not refuse.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The granted QoS; for UNSUBSCRIBE, whether there was such a subscription (5.0).
+    pub reason: Reason,
+    /// Reason string and user properties; empty on 3.1.1.
+    pub properties: PropertiesBuf,
+}
+
+impl Answer {
+    pub(crate) fn new(reason: Reason, properties: Option<Box<PropertiesBuf>>) -> Self {
+        Self { reason, properties: properties.map_or_else(PropertiesBuf::new, |boxed| *boxed) }
+    }
+
+    /// The QoS that was granted.
+    #[must_use]
+    pub fn granted(&self) -> QoS {
+        match self.reason {
+            Reason::GRANTED_QOS_2 => QoS::ExactlyOnce,
+            Reason::GRANTED_QOS_1 => QoS::AtLeastOnce,
+            _ => QoS::AtMostOnce,
+        }
+    }
+}
+
+/// An unsubscription on its way; made by [`Client::unsubscribe`](crate::Client::unsubscribe). It is asked for at once;
+/// awaiting it waits for the broker's answer.
+#[must_use = "await it to learn the broker's answer"]
+pub struct Unsubscribe {
+    handle: Arc<Handle>,
+    state: Result<Key, SubscribeError>,
+}
+
+impl Unsubscribe {
+    pub(crate) fn new(handle: &Arc<Handle>, filter: &str, mut properties: PropertiesBuf) -> Self {
+        properties.keep_only(packetboat_core::wire::Place::Unsubscribe);
+        let filter = TopicFilter::new(filter).map_err(SubscribeError::Filter);
+        let state = filter.and_then(|filter| {
+            let asked = handle.shared.lock().unsubscribe(&filter, &properties);
+            asked.map_err(SubscribeError::Rejected)
+        });
+        Self { handle: handle.clone(), state }
+    }
+}
+
+impl Future for Unsubscribe {
+    type Output = Result<Answer, SubscribeError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let key = match &self.state {
+            Ok(key) => *key,
+            Err(error) => return Poll::Ready(Err(error.clone())),
+        };
+        let mut guard = self.handle.shared.lock();
+        let inner = &mut *guard;
+        let closed = inner.closed;
+        let Some(pending) = inner.unsubscribes.get_mut(key) else {
+            return Poll::Ready(Err(SubscribeError::Closed));
+        };
+        match pending.answer.clone() {
+            Some(Answer { reason, properties }) if reason.is_error() => {
+                Poll::Ready(Err(SubscribeError::Refused { reason, properties }))
+            }
+            Some(answer) => Poll::Ready(Ok(answer)),
+            None if closed => Poll::Ready(Err(SubscribeError::Closed)),
+            None => {
+                remember(&mut pending.waker, cx.waker(), &mut inner.deferred.retired);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Unsubscribe {
+    fn drop(&mut self) {
+        if let Ok(key) = self.state {
+            let mut inner = self.handle.shared.lock();
+            match inner.unsubscribes.get_mut(key) {
+                Some(pending) if pending.answer.is_none() => pending.detached = true,
+                _ => {
+                    let gone = inner.unsubscribes.remove(key);
+                    drop(inner);
+                    drop(gone);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Unsubscribe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsubscribe").finish_non_exhaustive()
+    }
+}
