@@ -75,6 +75,11 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
         options = options.will(will);
     }
     options = arguments.tls.apply(arguments.road.apply(options));
+    #[cfg(feature = "openssl")]
+    if let Some(transport) = arguments.openssl.transport(&arguments.tls) {
+        // That TLS is configured makes the address an encrypted one.
+        options = options.tls(packetboat::Tls::new()).transport(transport);
+    }
     // Whoever has something to lose waits for it before the goodbye.
     options = options.drain_timeout(GOODBYE);
     options =

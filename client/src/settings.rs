@@ -115,9 +115,11 @@ impl Options {
         let all = std::iter::once(&first).chain(&self.more_servers);
         all.map(|server| {
             let mut endpoint = server.clone().settle(self.backoff).map_err(OptionsError::Url)?;
-            if self.transport.is_none() {
-                endpoint.server = self.road.signpost(endpoint.server).map_err(OptionsError::Url)?;
-            }
+            endpoint.server = if self.transport.is_some() {
+                self.road.secure(endpoint.server)
+            } else {
+                self.road.signpost(endpoint.server).map_err(OptionsError::Url)?
+            };
             Ok(endpoint)
         })
         .collect()

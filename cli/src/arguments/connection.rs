@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
 
+#[cfg(feature = "openssl")]
+use super::openssl::OpenSslArguments;
 use super::road::Road;
 use super::tls::TlsArguments;
 use super::values::{self, Expiry, Protocol};
@@ -52,6 +54,10 @@ pub(crate) struct Connection {
 
     #[command(flatten)]
     pub(crate) tls: TlsArguments,
+
+    #[cfg(feature = "openssl")]
+    #[command(flatten)]
+    pub(crate) openssl: OpenSslArguments,
 
     /// Seconds of silence after which the connection is probed; 0 for never
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60, help_heading = "Connection")]

@@ -2,6 +2,8 @@
 
 mod connection;
 mod help;
+#[cfg(feature = "openssl")]
+mod openssl;
 mod output;
 mod publish;
 mod request;

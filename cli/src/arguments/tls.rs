@@ -10,7 +10,7 @@ use packetboat::{Options, Pem, Tls, TlsVersion};
 pub(crate) struct TlsArguments {
     /// Trust the certificates in this file (PEM), and not the system's; TLS on [default port: 8883]
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    cafile: Option<PathBuf>,
+    pub(super) cafile: Option<PathBuf>,
 
     /// Trust the certificates in the files of this folder
     #[arg(long, value_name = "FOLDER", help_heading = "TLS")]
@@ -22,11 +22,11 @@ pub(crate) struct TlsArguments {
 
     /// Show this certificate to the broker, its issuers behind it
     #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
-    cert: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
 
     /// The private key of --cert
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
-    key: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
 
     /// How the key is kept; which form the file has is seen from it
     #[arg(long, value_name = "FORM", requires = "key", value_enum, default_value_t = KeyForm::Pem, help_heading = "TLS")]
@@ -35,6 +35,10 @@ pub(crate) struct TlsArguments {
     /// File whose first line is the password of --key
     #[arg(long, value_name = "FILE", requires = "key", value_parser = first_line, help_heading = "TLS")]
     key_password_file: Option<Secret>,
+
+    /// Refuse certificates that this list of revoked ones names (PEM); it must cover every authority of the chain
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    crlfile: Option<PathBuf>,
 
     /// Take a certificate that is made out to another host. DANGEROUS: with the system's authorities anybody has one
     #[arg(long, help_heading = "TLS")]
@@ -62,6 +66,7 @@ impl TlsArguments {
             || self.capath.is_some()
             || self.tls_use_os_certs
             || self.cert.is_some()
+            || self.crlfile.is_some()
             || self.insecure
             || !self.tls_alpn.is_empty()
             || self.tls_version.is_some()
@@ -86,6 +91,9 @@ impl TlsArguments {
         }
         if let Some(Secret(password)) = &self.key_password_file {
             tls = tls.key_password(password.as_str());
+        }
+        if let Some(list) = &self.crlfile {
+            tls = tls.revocation_list(Pem::file(list));
         }
         if self.insecure {
             tls = tls.danger_accept_any_name();

@@ -2,7 +2,42 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Mosquitto, packetboat, run};
+use crate::proxy::{dante, tinyproxy};
+use crate::support::{Mosquitto, free_port, packetboat, run};
+
+/// A message there and back again.
+#[track_caller]
+fn leads_there(way: &[&str]) {
+    let fixed = ["pub", "-t", "way", "-m", "there", "-r", "-q", "1"];
+    run(packetboat(fixed.iter().chain(way))).expect(0);
+    let fixed = ["sub", "-t", "way", "-C", "1", "-q", "1"];
+    assert_eq!(run(packetboat(fixed.iter().chain(way))).expect(0).text(), "there\n");
+}
+
+#[test]
+fn proxies_open_the_way() {
+    let Some(broker) = Mosquitto::start() else { return };
+    let port = broker.port.to_string();
+    let publish = |proxy: &str| {
+        let way = ["pub", "-h", "localhost", "-p", &port, "-t", "a", "-m", "x", "-q", "1", "--proxy", proxy];
+        let ended = run(packetboat(way));
+        assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+        ended
+    };
+    if let Some(proxy) = tinyproxy("BasicAuth user secret") {
+        let url = |userinfo| format!("http://{userinfo}127.0.0.1:{}", proxy.port);
+        leads_there(&["-h", "localhost", "-p", &port, "--proxy", &url("user:secret@")]);
+        publish(&url("")).expect(2).says("wants a user name and password");
+        publish(&url("user:another-secret@")).expect(2).says("the proxy http://127.0.0.1");
+    }
+    if let Some(proxy) = dante() {
+        let url = format!("socks5h://127.0.0.1:{}", proxy.port);
+        leads_there(&["-h", "localhost", "-p", &port, "--proxy", &url]);
+        let closed = free_port().to_string();
+        let way = ["pub", "-h", "127.0.0.1", "-p", &closed, "-t", "a", "-m", "x", "--proxy", &url];
+        run(packetboat(way)).expect(2).says("did not open the way to the server: 5");
+    }
+}
 
 #[test]
 fn the_proxy_of_the_environment_counts_when_asked_for_and_not_for_exceptions() {
@@ -28,6 +63,17 @@ fn the_proxy_of_the_environment_counts_when_asked_for_and_not_for_exceptions() {
 }
 
 #[test]
+fn a_socket_in_the_file_system_leads_to_mosquitto() {
+    // Paths of sockets have 108 bytes at most.
+    let path = std::env::temp_dir().join(format!("packetboat-cli-{}.socket", std::process::id()));
+    let path = path.to_str().unwrap();
+    let Some(_broker) = Mosquitto::start_with(&format!("listener 0 {path}")) else { return };
+    leads_there(&["--unix", path]);
+    leads_there(&["-L", &format!("unix://{path}")]);
+    let _ = std::fs::remove_file(path);
+}
+
+#[test]
 fn a_socket_that_is_not_there_is_named() {
     for arguments in [["--unix", "/no/such/socket"], ["-L", "unix:///no/such/socket"]] {
         let ended = run(packetboat(["pub", "-t", "a", "-m", "x", arguments[0], arguments[1]])).expect(2);
@@ -36,8 +82,107 @@ fn a_socket_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_port_that_speaks_no_websocket_is_told_apart() {
-    let Some(broker) = Mosquitto::start() else { return };
-    let ended = run(broker.command("pub", "-t a -m x --ws")).expect(2);
-    assert!(ended.stderr.contains("WebSocket"), "{}", ended.stderr);
+fn a_websocket_leads_to_mosquitto() {
+    let port = free_port();
+    let listener = format!("listener {port} 127.0.0.1\nprotocol websockets");
+    let Some(broker) = Mosquitto::start_with(&listener) else { return };
+    leads_there(&["-h", "127.0.0.1", "-p", &port.to_string(), "--ws"]);
+    leads_there(&["-L", &format!("ws://127.0.0.1:{port}/mqtt")]);
+    // And its other port speaks none.
+    run(broker.command("pub", "-t a -m x --ws")).expect(2).says("WebSocket");
+}
+
+#[cfg(feature = "openssl")]
+mod openssl {
+    //! Pre-shared keys and ciphers.
+
+    use super::leads_there;
+    use crate::certificates::Authority;
+    use crate::support::{Folder, Mosquitto, free_port, packetboat, packetboat_line, run};
+
+    #[test]
+    fn a_preshared_key_opens_mosquitto_and_a_wrong_one_does_not() {
+        let (folder, port) = (Folder::new(), free_port());
+        let file = folder.file("psk");
+        std::fs::write(&file, "boat:00010203fdfeff80\n").unwrap();
+        let listener = format!(
+            "psk_file {}\nlistener {port} 127.0.0.1\npsk_hint boats\nciphers PSK-AES256-CBC-SHA384",
+            file.display()
+        );
+        let Some(broker) = Mosquitto::start_with(&listener) else { return };
+        let port = port.to_string();
+        let key = "00010203fdfeff80";
+        let way =
+            |port, identity, key| ["-h", "127.0.0.1", "-p", port, "--psk-identity", identity, "--psk", key];
+        leads_there(&way(&port, "boat", key));
+        leads_there(&["-L", &format!("mqtt://127.0.0.1:{port}"), "--psk-identity", "boat", "--psk", key]);
+        let with_ciphers = |ciphers| [&way(&port, "boat", key)[..], &["--ciphers", ciphers]].concat();
+        leads_there(&with_ciphers("PSK-AES256-CBC-SHA384"));
+        let fails = |way: &[&str]| {
+            let ended = run(packetboat(["pub", "-t", "a", "-m", "x"].iter().chain(way))).expect(2);
+            assert!(!ended.stderr.contains(key), "{}", ended.stderr);
+            ended
+        };
+        fails(&with_ciphers("PSK-AES128-CBC-SHA256")).says("check identity, key and ciphers");
+        fails(&with_ciphers("NO-SUCH-CIPHER")).says("the cipher string");
+        fails(&way(&port, "boat", "0001")).says("check identity, key and ciphers");
+        fails(&way(&port, "nobody", key)).says("check identity, key and ciphers");
+        // Its plain port.
+        fails(&way(&broker.port.to_string(), "boat", key));
+    }
+
+    #[test]
+    fn ciphers_go_with_certificates_too() {
+        let (folder, port, authority) = (Folder::new(), free_port(), Authority::new());
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.file(name), text).unwrap();
+            folder.file(name).to_str().unwrap().to_owned()
+        };
+        let (server, client) = (authority.server(), authority.client("boat"));
+        let ca = write("ca.pem", &authority.pem);
+        let listener = format!(
+            "listener {port} 127.0.0.1\ncafile {ca}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n\
+             tls_version tlsv1.2\nciphers ECDHE-ECDSA-AES256-GCM-SHA384",
+            write("server.pem", &server.certificate),
+            write("server.key", &server.key)
+        );
+        let (certificate, key) = (write("client.pem", &client.certificate), write("client.key", &client.key));
+        let Some(_broker) = Mosquitto::start_with(&listener) else { return };
+        let port = port.to_string();
+        let way = |host, ciphers| {
+            [
+                "-h",
+                host,
+                "-p",
+                &port,
+                "--cafile",
+                &ca,
+                "--cert",
+                &certificate,
+                "--key",
+                &key,
+                "--ciphers",
+                ciphers,
+            ]
+        };
+        leads_there(&way("localhost", "ECDHE-ECDSA-AES256-GCM-SHA384"));
+        let fails = |way: &[&str]| run(packetboat(["pub", "-t", "a", "-m", "x"].iter().chain(way))).expect(2);
+        fails(&way("localhost", "ECDHE-ECDSA-AES128-GCM-SHA256")).says("these ciphers");
+        fails(&["-h", "localhost", "-p", &port, "--ciphers", "HIGH"]).says("is not to be trusted");
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for (line, words) in [
+            ("--psk 00", "--psk-identity"),
+            ("--psk-identity a", "--psk"),
+            ("--psk 0x00 --psk-identity a", "pairs of hexadecimal digits"),
+            ("--psk 000 --psk-identity a", "pairs of hexadecimal digits"),
+            ("--psk 00 --psk-identity a --cafile f", "cannot be used with"),
+            ("--psk 00 --psk-identity a --insecure", "cannot be used with"),
+            ("--ciphers HIGH --insecure", "cannot be used with"),
+        ] {
+            run(packetboat_line(&format!("pub -t a -m x {line}"))).expect(1).says(words);
+        }
+    }
 }

@@ -239,6 +239,11 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// `None` where there is none; a failure where there has to be one.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// With further lines of configuration.
+    pub(crate) fn start_with(configuration: &str) -> Option<Self> {
         let Some(program) = mosquitto_program() else {
             let required = std::env::var_os("PACKETBOAT_REQUIRE_BROKER").is_some_and(|value| value == "1");
             assert!(!required, "mosquitto is not installed, and PACKETBOAT_REQUIRE_BROKER=1 demands it");
@@ -247,20 +252,20 @@ impl Mosquitto {
         };
         // Another process may take the port between the two binds.
         for _ in 0..20 {
-            if let Some(broker) = Self::try_start(&program) {
+            if let Some(broker) = Self::try_start(&program, configuration) {
                 return Some(broker);
             }
         }
         panic!("mosquitto does not start");
     }
 
-    fn try_start(program: &Path) -> Option<Self> {
+    fn try_start(program: &Path, configuration: &str) -> Option<Self> {
         let folder = Folder::new();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let file = folder.file("mosquitto.conf");
         let settings = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n\
-             log_dest stderr\nlog_type all\n"
+             log_dest stderr\nlog_type all\n{configuration}\n"
         );
         std::fs::write(&file, settings).unwrap();
         let mut child = Command::new(program)
@@ -313,6 +318,11 @@ impl Drop for Mosquitto {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// For a listener. Who asks for it is not the only one who may.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn mosquitto_program() -> Option<PathBuf> {

@@ -1,51 +1,44 @@
 //! TLS on the command line, under mosquitto's names.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 use packetboat_sim::net::Options;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use crate::support::{Embedded, Ended, packetboat, run};
+use crate::certificates::{Authority, Pair, params, valid};
+use crate::support::{Embedded, Ended, Folder, Mosquitto, Running, packetboat, run};
 
 /// Files of an authority, a server and a client; gone with it.
-struct Files(PathBuf);
+struct Files {
+    folder: Folder,
+    authority: Authority,
+}
 
 impl Files {
     fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
+        self.folder.file(name).to_str().unwrap().to_owned()
     }
 
     fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
+        std::fs::read_to_string(self.folder.file(name)).unwrap()
     }
-}
 
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+    fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.folder.file(name), text).unwrap();
+        self.path(name)
+    }
+
+    fn write_pair(&self, name: &str, pair: &Pair) {
+        self.write(&format!("{name}.pem"), &pair.certificate);
+        self.write(&format!("{name}.key"), &pair.key);
     }
 }
 
 fn files(server: &str) -> Files {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("packetboat-cli-tls-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let files = Files(folder);
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let authority = params.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(params, key);
-    std::fs::write(files.0.join("ca.pem"), authority).unwrap();
-    for (file, name) in [("server", server), ("client", "boat")] {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        std::fs::write(files.0.join(format!("{file}.pem")), params.signed_by(&key, &issuer).unwrap().pem())
-            .unwrap();
-        std::fs::write(files.0.join(format!("{file}.key")), key.serialize_pem()).unwrap();
-    }
+    let files = Files { folder: Folder::new(), authority: Authority::new() };
+    files.write("ca.pem", &files.authority.pem);
+    files.write_pair("server", &files.authority.sign(&params(&[server])));
+    files.write_pair("client", &files.authority.client("boat"));
     files
 }
 
@@ -54,11 +47,18 @@ fn options(files: &Files) -> Options {
     Options::new().tls(&files.read("server.pem"), &files.read("server.key"))
 }
 
-/// `pub` to `localhost`, as the certificates name it.
+/// The arguments of `pub` to `localhost`, as the certificates name it.
+fn arguments<'a>(port: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["pub", "-h", "localhost", "-p", port, "-t", "a", "-m", "x", "-q", "1"], more].concat()
+}
+
+/// `pub` to this port of `localhost`.
+fn publish_to(port: u16, more: &[&str]) -> Ended {
+    run(packetboat(arguments(&port.to_string(), more)))
+}
+
 fn publish(broker: &Embedded, more: &[&str]) -> Ended {
-    let port = broker.broker.port().to_string();
-    let fixed = ["pub", "-h", "localhost", "-p", &port, "-t", "a", "-m", "x", "-q", "1"];
-    run(packetboat(fixed.iter().chain(more)))
+    publish_to(broker.broker.port(), more)
 }
 
 #[test]
@@ -69,9 +69,9 @@ fn a_certificate_is_checked_against_file_and_folder() {
     for version in ["tlsv1.2", "tlsv1.3"] {
         publish(&broker, &["--cafile", &files.path("ca.pem"), "--tls-version", version]).expect(0);
     }
-    let folder = files.0.join("authorities");
+    let folder = files.folder.file("authorities");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::copy(files.0.join("ca.pem"), folder.join("any.crt")).unwrap();
+    std::fs::copy(files.path("ca.pem"), folder.join("any.crt")).unwrap();
     publish(&broker, &["--capath", folder.to_str().unwrap()]).expect(0);
     publish(&broker, &["--tls-use-os-certs"]).expect(2).says("authority");
     publish(&broker, &[]).expect(2).says("TLS");
@@ -107,4 +107,113 @@ fn websocket_goes_over_tls() {
     let url = format!("wss://localhost:{}/mqtt", broker.broker.port());
     let line = ["pub", "-L", &url, "-t", "a", "-m", "x", "--cafile", &files.path("ca.pem")];
     run(packetboat(line)).expect(0);
+}
+
+#[test]
+fn each_fault_of_a_certificate_has_its_own_words() {
+    let files = files("localhost");
+    let ca = files.path("ca.pem");
+    let mut faults = vec![
+        (valid(params(&["localhost"]), -200_000, -100_000), "it has expired"),
+        (valid(params(&["localhost"]), 100_000, 200_000), "it is not valid yet"),
+        (params(&["elsewhere.example"]), "it is made out to elsewhere.example, not to localhost"),
+    ];
+    let mut revoked = params(&["localhost"]);
+    revoked.serial_number = Some(7u64.into());
+    faults.push((revoked, "it is revoked"));
+    let list = files.write("list.pem", &files.authority.revocation_list(&[7], 3600));
+    for (params, words) in faults {
+        files.write_pair("server", &files.authority.sign(&params));
+        let broker = Embedded::with(options(&files));
+        publish(&broker, &["--cafile", &ca, "--crlfile", &list]).expect(2).says(words);
+    }
+    // The same authority's good certificate.
+    files.write_pair("server", &files.authority.server());
+    let broker = Embedded::with(options(&files));
+    publish(&broker, &["--cafile", &ca, "--crlfile", &list]).expect(0);
+    let stranger = files.write("stranger.pem", &Authority::new().pem);
+    publish(&broker, &["--cafile", &stranger]).expect(2).says("nobody we trust has signed it");
+}
+
+#[test]
+fn mosquitto_refuses_a_certificate_that_is_missing_revoked_expired_or_a_strangers() {
+    let files = files("localhost");
+    let mut revoked = params(&["revoked"]);
+    revoked.serial_number = Some(7u64.into());
+    files.write_pair("revoked", &files.authority.sign(&revoked));
+    files.write_pair("expired", &files.authority.sign(&valid(params(&["late"]), -200, -100)));
+    files.write_pair("stranger", &Authority::new().client("stranger"));
+    files.write("list.pem", &files.authority.revocation_list(&[7], 3600));
+    let port = crate::support::free_port();
+    let path = |name: &str| files.path(name);
+    let listener = format!(
+        "listener {port} 127.0.0.1\nrequire_certificate true\ncafile {}\ncertfile {}\nkeyfile {}\ncrlfile {}",
+        path("ca.pem"),
+        path("server.pem"),
+        path("server.key"),
+        path("list.pem")
+    );
+    let Some(broker) = Mosquitto::start_with(&listener) else { return };
+    let ca = path("ca.pem");
+    let with = |name: &str| {
+        let (certificate, key) = (path(&format!("{name}.pem")), path(&format!("{name}.key")));
+        publish_to(port, &["--cafile", &ca, "--cert", &certificate, "--key", &key])
+    };
+    with("client").expect(0);
+    publish_to(port, &["--cafile", &ca])
+        .expect(2)
+        .says("wants a client certificate; give certificate and key");
+    with("revoked").expect(2).says("the client's certificate is revoked");
+    with("expired").expect(2).says("the client's certificate has expired");
+    with("stranger").expect(2).says("does not know who signed the client's certificate");
+    // The plain port, and the reverse.
+    publish_to(broker.port, &["--cafile", &ca]).expect(2).says("TLS");
+    publish_to(port, &[]).expect(2).says("expect TLS");
+}
+
+/// A server that says this to whoever comes, takes what he says, and goes on to say nothing.
+fn server(answer: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("localhost:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let _ = stream.write_all(answer);
+                let _ = stream.read_to_end(&mut Vec::new());
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn what_speaks_no_tls_is_named() {
+    let files = files("localhost");
+    let ca = files.path("ca.pem");
+    for (answer, words) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "it seems to be a web server"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "it seems to be an SSH server"),
+    ] {
+        publish_to(server(answer), &["--cafile", &ca]).expect(2).says(words);
+    }
+}
+
+/// All at the same time: each costs the limit of 10 seconds.
+#[test]
+fn where_it_stands_still_is_said_when_the_time_is_up() {
+    let files = files("localhost");
+    let (ca, port) = (files.path("ca.pem"), server(b"").to_string());
+    let proxy = format!("http://localhost:{port}");
+    let ways: [(&[&str], &str); 4] = [
+        (&["--cafile", &ca], "the TLS handshake was not finished"),
+        (&["--ws"], "the WebSocket request was not answered"),
+        (&["--proxy", &proxy], "the proxy did not answer"),
+        (&[], "CONNECT was not answered"),
+    ];
+    let attempts = ways.map(|(way, words)| (Running::start(packetboat(arguments(&port, way))), words));
+    for (attempt, words) in attempts {
+        let ended = attempt.end().expect(2).says(words);
+        assert!(ended.stderr.contains("within 10s"), "{}", ended.stderr);
+    }
 }

@@ -29,8 +29,8 @@ impl Options {
         self
     }
 
-    /// How TLS connections are made; switches TLS on for `mqtt://` and `ws://` addresses, too. Default: [`Tls::new`], for
-    /// `mqtts://` and `wss://` addresses.
+    /// How TLS connections are made; makes `mqtts://` and `wss://` of `mqtt://` and `ws://` addresses, port included.
+    /// Default: [`Tls::new`], for `mqtts://` and `wss://` addresses.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         let road = Arc::make_mut(&mut self.road);

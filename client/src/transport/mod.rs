@@ -152,9 +152,14 @@ pub(crate) enum ProxyChoice {
 }
 
 impl Road {
+    /// Where the address leads with these options.
+    pub(crate) fn secure(&self, server: Server) -> Server {
+        if self.secured { server.secured() } else { server }
+    }
+
     /// Where the address leads, with these options and this build.
     pub(crate) fn signpost(&self, server: Server) -> Result<Server, UrlError> {
-        let server = if self.secured { server.secured() } else { server };
+        let server = self.secure(server);
         let scheme = server.scheme();
         let missing = if scheme.is_secure() && cfg!(not(feature = "tls")) {
             "tls"

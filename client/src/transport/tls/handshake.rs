@@ -111,7 +111,8 @@ impl From<&CertificateError> for CertificateProblem {
                 Self::WrongName { expected: "the server".into(), presented: Vec::new() }
             }
             CertificateError::NotValidForNameContext { expected, presented } => {
-                Self::WrongName { expected: expected.to_str().into_owned(), presented: presented.clone() }
+                let presented = presented.iter().map(|name| plain(name).to_owned()).collect();
+                Self::WrongName { expected: expected.to_str().into_owned(), presented }
             }
             CertificateError::UnknownIssuer => Self::UnknownAuthority,
             CertificateError::Revoked => Self::Revoked,
@@ -134,6 +135,12 @@ impl From<&CertificateError> for CertificateProblem {
             other => Self::Unusable(other.to_string()),
         }
     }
+}
+
+/// rustls gives names with their kind: `DnsName("broker.example")`.
+fn plain(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 fn between(earlier: UnixTime, later: UnixTime) -> Duration {
