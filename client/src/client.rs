@@ -216,7 +216,7 @@ impl Client {
     }
 
     /// Waits until the socket has taken everything that was accepted so far, and what others publish meanwhile.
-    /// Acknowledgements are not waited for.
+    /// Acknowledgements are not waited for. While there is no connection it waits for one.
     pub async fn flush(&self) -> Result<(), Closed> {
         let key = {
             let mut inner = self.handle.shared.lock();

@@ -148,7 +148,7 @@ impl fmt::Display for Withdrawal {
 }
 
 /// Why a subscription did not come about, or did not end as asked.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// The filter is wrong.
@@ -162,6 +162,11 @@ pub enum SubscribeError {
         /// Properties of its answer.
         properties: PropertiesBuf,
     },
+    /// The broker did not answer in time.
+    TimedOut {
+        /// Why there was no connection, if there was none.
+        offline: Option<Box<Disconnection>>,
+    },
     /// The client was closed, or its runtime shut down.
     Closed,
 }
@@ -174,6 +179,12 @@ impl fmt::Display for SubscribeError {
             Self::Refused { reason, properties } => {
                 write!(f, "the broker refused the request: {reason}")?;
                 reason_string(f, properties)
+            }
+            Self::TimedOut { offline: Some(cause) } => {
+                write!(f, "the time limit passed while there was no connection: {cause}")
+            }
+            Self::TimedOut { offline: None } => {
+                f.write_str("the broker did not answer within the time limit")
             }
             Self::Closed => f.write_str("the client was closed"),
         }

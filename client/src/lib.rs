@@ -26,6 +26,22 @@
 //! Everything that can be awaited can be dropped at any time: a message that was accepted is sent, one that was not is
 //! not, and no received message is lost. A loop that publishes or receives much belongs in a spawned task: in the body
 //! of `#[tokio::main]` each wake-up costs several times as much.
+//!
+//! # How long a call waits
+//!
+//! For as long as the client goes on trying, unless it has a limit: a message given to the client is not given up because
+//! a broker is away. All of them end at once when the client is closed or gives up.
+//!
+//! | Call | Ends at the latest after |
+//! | --- | --- |
+//! | [`Client::connect`] | [`Options::connect_timeout`] for each attempt, 10 s; there is one, unless [`Options::on_failure`] says otherwise |
+//! | `publish`, `enqueue` | its [`timeout`](Publish::timeout), then it says what became of the message; `try_publish` never waits |
+//! | `subscribe`, `unsubscribe` | its [`timeout`](Subscription::timeout) |
+//! | [`Client::request`] | its [`timeout`](Request::timeout), 30 s |
+//! | [`Client::flush`], [`Client::subscribe_many`], [`Receipt`], the next message or event | when you drop it: `tokio::time::timeout` loses nothing |
+//! | [`Client::disconnect`], [`Client::go_offline`] | [`Options::drain_timeout`], 5 s, and the moment a goodbye takes |
+//! | [`Client::reauthenticate`] | [`Options::acknowledgement_timeout`], 60 s |
+//! | [`Client::reconfigure`], [`Client::reconnect`], [`Client::connect_now`] | at once: events tell the rest |
 
 /// The example of README.md compiles.
 #[cfg(doctest)]
@@ -55,6 +71,7 @@ mod subscribe;
 mod subscriber;
 mod tap;
 mod task;
+mod timed;
 mod transport;
 mod unsubscribe;
 
@@ -93,6 +110,7 @@ pub use settings::OptionsError;
 pub use subscribe::{SubscribeMany, Subscription, ToMessages};
 pub use subscriber::{End, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
+pub use timed::Timed;
 pub use transport::{
     Attempt, CertificateProblem, DialError, Dialing, Io, Pem, Proxy, ProxyError, ProxyUrlError, Tcp,
     TcpKeepAlive, Tls, TlsError, TlsVersion, Transport, WebSocket, WebSocketError,

@@ -17,12 +17,13 @@ use crate::{Answer, StreamPolicy, SubscribeError, Subscriber};
 pub use many::SubscribeMany;
 
 /// A subscription to be made; comes from [`Client::subscription`](crate::Client::subscription). Awaiting it asks the
-/// broker, waits for the answer (over as many connections as that takes) and gives the stream.
+/// broker, waits for the answer (over as many connections as that takes, unless there is a
+/// [`timeout`](Subscription::timeout)) and gives the stream.
 ///
 /// Dropped before that, the filter is unsubscribed again.
 #[must_use = "a subscription is made when it is awaited"]
 pub struct Subscription<'a> {
-    handle: &'a Arc<Handle>,
+    pub(crate) handle: &'a Arc<Handle>,
     filter: Result<TopicFilter, TopicError>,
     options: SubscribeOptions,
     properties: PropertiesBuf,
@@ -236,7 +237,7 @@ impl fmt::Debug for Subscription<'_> {
 /// A subscription without a stream of its own; made by [`Subscription::to_messages`].
 #[must_use = "a subscription is made when it is awaited"]
 #[derive(Debug)]
-pub struct ToMessages<'a>(Subscription<'a>);
+pub struct ToMessages<'a>(pub(crate) Subscription<'a>);
 
 impl Future for ToMessages<'_> {
     type Output = Result<Answer, SubscribeError>;

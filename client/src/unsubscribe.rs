@@ -38,10 +38,11 @@ impl Answer {
 }
 
 /// An unsubscription on its way; made by [`Client::unsubscribe`](crate::Client::unsubscribe). It is asked for at once;
-/// awaiting it waits for the broker's answer.
+/// awaiting it waits for the broker's answer, over as many connections as that takes, unless there is a
+/// [`timeout`](Unsubscribe::timeout).
 #[must_use = "await it to learn the broker's answer"]
 pub struct Unsubscribe {
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
     state: Result<Key, SubscribeError>,
 }
 

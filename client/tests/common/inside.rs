@@ -20,6 +20,8 @@ pub(crate) enum Host {
     Silent,
     /// Somebody who answers the first bytes with these, and closes.
     Says(Vec<u8>),
+    /// Somebody who answers the first bytes with these, and takes nothing more.
+    Deaf(Vec<u8>),
     Broker(Inside),
 }
 
@@ -78,6 +80,12 @@ impl Transport for Network {
                     let mut theirs = theirs;
                     let _ = theirs.read(&mut [0; 1024]).await;
                     let _ = theirs.write_all(&bytes).await;
+                })),
+                Host::Deaf(bytes) => drop(tokio::spawn(async move {
+                    let mut theirs = theirs;
+                    let _ = theirs.read(&mut [0; 1024]).await;
+                    let _ = theirs.write_all(&bytes).await;
+                    std::future::pending::<()>().await;
                 })),
                 Host::Broker(broker) => drop(tokio::spawn(broker.serve(theirs))),
             }
