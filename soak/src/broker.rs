@@ -1,5 +1,6 @@
 //! A mosquitto process that can be killed, stopped and started again.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
@@ -9,7 +10,7 @@ use std::time::SystemTime;
 
 /// A mosquitto on a port of its own, with its sessions on disk.
 pub(crate) struct Mosquitto {
-    program: PathBuf,
+    command: Vec<OsString>,
     child: Option<Child>,
     pub(crate) port: u16,
     directory: PathBuf,
@@ -24,6 +25,17 @@ pub(crate) fn program() -> Option<PathBuf> {
 
 impl Mosquitto {
     pub(crate) fn start(program: PathBuf) -> io::Result<Self> {
+        Self::launch(vec![program.into()], "127.0.0.1")
+    }
+
+    /// In a network namespace, at all its addresses.
+    pub(crate) fn start_in(program: PathBuf, namespace: &str) -> io::Result<Self> {
+        let mut command: Vec<OsString> = ["ip", "netns", "exec", namespace].map(OsString::from).into();
+        command.push(program.into());
+        Self::launch(command, "0.0.0.0")
+    }
+
+    fn launch(command: Vec<OsString>, address: &str) -> io::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let directory = std::env::temp_dir().join(format!("packetboat-soak-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory)?;
@@ -31,11 +43,11 @@ impl Mosquitto {
         // Every second, which it takes for every two: a process that is killed has forgotten little. On every change is
         // more than it can bear, and comes after the acknowledgement, too.
         let configuration = format!(
-            "listener {port} 127.0.0.1\nuser root\nallow_anonymous true\npersistence true\npersistence_location {here}/\n\
+            "listener {port} {address}\nuser root\nallow_anonymous true\npersistence true\npersistence_location {here}/\n\
              autosave_interval 1\nlog_type all\nmax_queued_messages 0\nmax_inflight_messages 20\n"
         );
         fs::write(directory.join("mosquitto.conf"), configuration)?;
-        let mut broker = Self { program, child: None, port, directory };
+        let mut broker = Self { command, child: None, port, directory };
         broker.spawn()?;
         Ok(broker)
     }
@@ -63,7 +75,8 @@ impl Mosquitto {
 
     /// Starts it, on the same port with what it saved.
     pub(crate) fn spawn(&mut self) -> io::Result<()> {
-        let mut child = Command::new(&self.program)
+        let mut child = Command::new(&self.command[0])
+            .args(&self.command[1..])
             .arg("-c")
             .arg(self.directory.join("mosquitto.conf"))
             .stdout(Stdio::null())

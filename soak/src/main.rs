@@ -2,12 +2,14 @@
 //! before them refuses, cuts and delays. Whatever the clients accepted has to arrive, and neither memory nor
 //! descriptors may grow. `ledger` says what a broker that is killed may forget, and `measure` what flat is.
 //!
-//! `packetboat-soak [minutes] [seed]`; without a number, half a minute.
+//! `packetboat-soak [minutes] [seed]`; without a number, half a minute. `packetboat-soak links` is another thing, see there.
 
 mod broker;
 mod clients;
 mod faults;
+mod lab;
 mod ledger;
+mod links;
 mod measure;
 mod proxy;
 mod witness;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use packetboat::Client;
 use packetboat_core::rng::Rng;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -40,34 +43,44 @@ const ALL_FAULTS: Duration = Duration::from_secs(80);
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let minutes: f64 = words.first().and_then(|word| word.parse().ok()).unwrap_or(0.5);
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let seed = words.get(1).and_then(|word| word.parse().ok());
-    let seed = seed.unwrap_or_else(|| clock.map_or(1, |time| u64::from(time.subsec_nanos())));
-    let Some(program) = broker::program() else {
-        println!("SKIPPED: mosquitto is not installed");
-        let required = std::env::var_os("PACKETBOAT_REQUIRE_BROKER").is_some_and(|value| value == "1");
-        return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["links"] => links::run(),
+        ["links", far, port] => runtime().and_then(|runtime| runtime.block_on(links::inside(far, port))),
+        words => {
+            let minutes: f64 = words.first().and_then(|word| word.parse().ok()).unwrap_or(0.5);
+            let seed = words.get(1).and_then(|word| word.parse().ok()).unwrap_or_else(seed_by_clock);
+            println!("soak of {minutes} minutes, seed {seed}");
+            let time = Duration::from_secs_f64(minutes.clamp(0.1, 100_000.0) * 60.0);
+            let result = runtime().and_then(|runtime| runtime.block_on(soak(time, seed)));
+            result.inspect_err(|_| {
+                println!(
+                    "again: `cargo xtask soak {minutes} {seed}`; PACKETBOAT_SOAK_LOG=folder keeps every packet's line"
+                );
+            })
+        }
     };
-    println!("soak of {minutes} minutes, seed {seed}");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        let time = Duration::from_secs_f64(minutes.clamp(0.1, 100_000.0) * 60.0);
-        runtime.block_on(soak(program, time, seed))
-    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("FAILED: {why}");
-            println!(
-                "again: `cargo xtask soak {minutes} {seed}`; PACKETBOAT_SOAK_LOG=folder keeps every packet's line"
-            );
             ExitCode::FAILURE
         }
     }
 }
 
-async fn soak(program: std::path::PathBuf, time: Duration, seed: u64) -> Result<(), String> {
+fn seed_by_clock() -> u64 {
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    clock.map_or(1, |time| u64::from(time.subsec_nanos()))
+}
+
+fn runtime() -> Result<Runtime, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| error.to_string())
+}
+
+async fn soak(time: Duration, seed: u64) -> Result<(), String> {
+    let program = broker::program().ok_or("mosquitto is not installed")?;
     let text = |error: std::io::Error| error.to_string();
     let mut rng = Rng::new(seed);
     let mut random = || Rng::new(rng.next_u64());

@@ -68,6 +68,24 @@ fn mosquitto(context: &mut Context) -> Outcome {
     Outcome::Done(String::new())
 }
 
+/// Links that can be broken: `ip netns` and `nft`, as root, on a kernel that has them.
+pub(crate) fn namespaces(context: &Context) -> Result<(), String> {
+    let programs = ["ip", "tc", "nft"];
+    let is_there =
+        |context: &Context| programs.iter().all(|program| process::find(context, program).is_some());
+    if !is_there(context) {
+        let result = debian_packages(context, &["iproute2", "nftables"]);
+        if !is_there(context) {
+            return Err(result.err().unwrap_or_else(|| "installed, and yet not found".into()));
+        }
+    }
+    let name = format!("packetboat-{}", std::process::id());
+    process::output(context, "ip", &["netns", "add", &name])?;
+    let table = process::output(context, "ip", &["netns", "exec", &name, "nft", "add table inet a"]);
+    process::output(context, "ip", &["netns", "delete", &name])?;
+    table.map(drop)
+}
+
 /// Counts instructions, for the guard of budgets and `cargo xtask bench counts`.
 pub(crate) fn valgrind(context: &Context) -> Result<(), String> {
     let is_there = |context: &Context| process::succeeds(context, "valgrind", &["--version"]);

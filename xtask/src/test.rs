@@ -28,6 +28,7 @@ pub(crate) fn steps() -> Vec<Step> {
     );
     steps.push(Step::new("demo", demo));
     steps.push(Step::new("soak", |context| soak(context, &["1.5"])));
+    steps.push(Step::new("broken links", links));
     steps.push(Step::new("licences", licences));
     steps.push(Step::new("instruction budgets", extra::budgets));
     steps
@@ -66,6 +67,14 @@ fn soak(context: &Context, arguments: &[&str]) -> Outcome {
     }
     let run = ["run", "--quiet", "--package", "packetboat-soak", "--"];
     process::cargo(context, &[&run, arguments].concat()).into()
+}
+
+/// Links that are cut, deaf on one side, slow and lossy, in network namespaces.
+fn links(context: &mut Context) -> Outcome {
+    match prepare::namespaces(context) {
+        Err(why) => Outcome::Skipped(format!("no network namespaces: {why}")),
+        Ok(()) => soak(context, &["links"]),
+    }
 }
 
 fn tests(context: &Context, packages: &[&str]) -> Outcome {
