@@ -229,8 +229,8 @@ impl Options {
     }
 
     /// After so much silence the link is probed, and half of it later it is given up; zero turns it off. On a slow link that
-    /// half has to be longer than what fills the socket's buffer takes to get through. Default: 60 s. Whole seconds, at
-    /// most 65,535.
+    /// half has to be longer than what fills the socket's buffer takes to get through (128 KiB on Linux). Default: 60 s.
+    /// Whole seconds, at most 65,535.
     #[must_use]
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive = interval;

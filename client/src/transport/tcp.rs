@@ -127,9 +127,21 @@ impl Tcp {
             SockRef::from(&socket).set_tcp_keepalive(&probes.into())?;
         }
         socket.set_nodelay(self.no_delay)?;
+        bound_unsent(&socket);
         socket.connect(remote).await
     }
 }
+
+/// While a link is fast, the system learns to take hundreds of kilobytes for it. When it becomes slow they keep a probe
+/// waiting longer than an answer may take, and a living connection is given up. Where the bound is refused, this stays.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn bound_unsent(socket: &TcpSocket) {
+    const MOST: u32 = 128 * 1024;
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(MOST);
+}
+
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn bound_unsent(_: &TcpSocket) {}
 
 /// Whose fault it is, too: the local address or interface, not the server.
 fn unusable(name: &str, error: &io::Error) -> io::Error {
