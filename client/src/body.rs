@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::StreamedPayload;
+
 /// The application bytes of a message: borrowed, or owned and never copied if they are large.
 #[derive(Clone, Debug)]
 pub enum Body<'a> {
@@ -9,14 +11,17 @@ pub enum Body<'a> {
     Borrowed(&'a [u8]),
     /// A handle that is cheap to clone.
     Owned(Bytes),
+    /// Bytes that are read while they are sent.
+    Streamed(StreamedPayload),
 }
 
 impl Body<'_> {
-    /// As bytes to keep.
-    pub(crate) fn into_bytes(self) -> Bytes {
+    /// To be kept.
+    pub(crate) fn into_owned(self) -> Body<'static> {
         match self {
-            Self::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
-            Self::Owned(bytes) => bytes,
+            Self::Borrowed(bytes) => Body::Owned(Bytes::copy_from_slice(bytes)),
+            Self::Owned(bytes) => Body::Owned(bytes),
+            Self::Streamed(payload) => Body::Streamed(payload),
         }
     }
 }
@@ -54,6 +59,12 @@ impl<'a> From<&'a Vec<u8>> for Body<'a> {
 impl<'a> From<&'a Bytes> for Body<'a> {
     fn from(bytes: &'a Bytes) -> Self {
         Self::Owned(bytes.clone())
+    }
+}
+
+impl From<StreamedPayload> for Body<'_> {
+    fn from(payload: StreamedPayload) -> Self {
+        Self::Streamed(payload)
     }
 }
 

@@ -66,12 +66,16 @@ pub enum Uncertainty {
         /// Connections that ended.
         connections: u8,
     },
+    /// It had been sent whole on an earlier connection, and its payload could not be read to send it again:
+    /// [`StreamedPayload::failure`](crate::StreamedPayload::failure) says why.
+    PayloadLost,
 }
 
 impl fmt::Display for Uncertainty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SessionLost => f.write_str("the broker lost the session before confirming"),
+            Self::PayloadLost => f.write_str("its payload could not be read to send it again"),
             Self::Poison { connections } => write!(
                 f,
                 "{connections} connections ended when it was sent: look for what the broker has against it, its size, \
@@ -95,6 +99,9 @@ pub enum Withdrawal {
     NotAllowed(session::PublishError),
     /// The store could not keep it.
     NotStored,
+    /// Its payload could not be read while it was sent: [`StreamedPayload::failure`](crate::StreamedPayload::failure)
+    /// says why.
+    PayloadLost,
 }
 
 impl fmt::Display for PublishError {
@@ -142,6 +149,7 @@ impl fmt::Display for Withdrawal {
             Self::Dropped => f.write_str("the queue was full and its policy dropped the message"),
             Self::Cancelled => f.write_str("it was cancelled"),
             Self::NotAllowed(reason) => reason.fmt(f),
+            Self::PayloadLost => f.write_str("its payload could not be read when it was to be sent"),
             Self::NotStored => f.write_str("the store could not keep it"),
         }
     }

@@ -67,6 +67,7 @@ mod server;
 mod servers;
 mod settings;
 mod shared;
+mod streamed;
 mod subscribe;
 mod subscriber;
 mod tap;
@@ -107,6 +108,7 @@ pub use request::{Incoming, Request, RequestCounts, RequestError, Responded, Res
 pub use server::{Scheme, Server, UrlError};
 pub use servers::ServerOptions;
 pub use settings::OptionsError;
+pub use streamed::{ReadAt, StreamedPayload};
 pub use subscribe::{SubscribeMany, Subscription, ToMessages};
 pub use subscriber::{End, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};

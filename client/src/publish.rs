@@ -14,7 +14,7 @@ use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::body::Body;
 use crate::receipt::{self, Receipt};
-use crate::shared::{Accepted, Held, Inner, Key, Limit, Shared};
+use crate::shared::{Accepted, Content, Held, Inner, Key, Limit, Shared};
 use crate::{PublishError, Published};
 
 /// A message on its way out; made by [`Client::publish`](crate::Client::publish). Awaiting it sends the message and
@@ -38,6 +38,9 @@ pub struct Publish<'a> {
     patience: Patience,
     stage: Stage,
 }
+
+/// Borrowed payloads above this size are kept in a handle, as owned ones are: those are written without a copy.
+const LARGE: usize = 16 * 1024;
 
 enum Source<'a> {
     Borrowed(&'a [u8]),
@@ -91,8 +94,13 @@ impl<'a> Publish<'a> {
             shared,
             topic: TopicName::new(topic),
             body: match body {
+                // One copy instead of two: into what is kept, and into the output.
+                Body::Borrowed(bytes) if bytes.len() > LARGE => {
+                    Source::Owned(Held(Content::Bytes(Bytes::copy_from_slice(bytes))))
+                }
                 Body::Borrowed(bytes) => Source::Borrowed(bytes),
-                Body::Owned(bytes) => Source::Owned(Held(bytes)),
+                Body::Owned(bytes) => Source::Owned(Held(Content::Bytes(bytes))),
+                Body::Streamed(payload) => Source::Owned(Held(Content::Streamed(payload))),
             },
             qos: None,
             retain: None,
@@ -285,8 +293,8 @@ impl<'a> Publish<'a> {
 
     fn owned(&mut self) -> Option<Bytes> {
         match &mut self.body {
-            Source::Owned(held) => Some(std::mem::take(&mut held.0)),
-            Source::Borrowed(_) => None,
+            Source::Owned(Held(Content::Bytes(bytes))) => Some(std::mem::take(bytes)),
+            Source::Owned(_) | Source::Borrowed(_) => None,
         }
     }
 

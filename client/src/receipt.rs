@@ -145,6 +145,10 @@ pub(crate) fn result_of(outcome: Outcome) -> Result<Published, PublishError> {
         Outcome::Dropped => Withdrawal::Dropped,
         Outcome::Cancelled => Withdrawal::Cancelled,
         Outcome::NotAllowed(reason) => Withdrawal::NotAllowed(reason),
+        Outcome::PayloadLost { may_have_arrived: true } => {
+            return Err(PublishError::Uncertain(Uncertainty::PayloadLost));
+        }
+        Outcome::PayloadLost { may_have_arrived: false } => Withdrawal::PayloadLost,
         Outcome::NotStored => Withdrawal::NotStored,
     };
     Err(PublishError::Withdrawn(withdrawal))

@@ -13,6 +13,9 @@ use crate::workspace;
 /// Random worlds of the simulator per test and version; the tests have their own number for a normal run.
 const WORLDS_OF_A_FULL_RUN: &str = "20000";
 
+/// In bytes: the longest remaining length, less topic, identifier and properties of the example for large files.
+const LARGEST_PAYLOAD: &str = "268435431";
+
 const LONGEST_DEMO: Duration = Duration::from_secs(10);
 
 /// A fixed version: a new one may want a newer compiler.
@@ -37,7 +40,8 @@ pub(crate) fn steps() -> Vec<Step> {
 pub(crate) fn full_steps() -> Vec<Step> {
     let mut steps = vec![Step::new("settings of a full run", |context| {
         context.set("PACKETBOAT_WORLDS", WORLDS_OF_A_FULL_RUN);
-        Outcome::Done(format!("PACKETBOAT_WORLDS={WORLDS_OF_A_FULL_RUN}"))
+        context.set("PACKETBOAT_LARGE", LARGEST_PAYLOAD);
+        Outcome::Done(format!("PACKETBOAT_WORLDS={WORLDS_OF_A_FULL_RUN} PACKETBOAT_LARGE={LARGEST_PAYLOAD}"))
     })];
     steps.extend(self::steps());
     steps.push(Step::new("known vulnerabilities", vulnerabilities));

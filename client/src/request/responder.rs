@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::QoS;
 use tokio::sync::Semaphore;
@@ -20,7 +19,7 @@ use crate::{Message, Publish, SubscribeError, Subscriber, Subscription};
 /// An answer that the socket does not take waits so long at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Answer = Result<Bytes, String>;
+type Answer = Result<Body<'static>, String>;
 type Handler = dyn Fn(Incoming) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
 
 /// A request that arrived at a responder.
@@ -73,7 +72,7 @@ impl<'a> ResponderBuilder<'a> {
             let answer = handler(incoming);
             let answer = async move {
                 match answer.await {
-                    Ok(body) => Ok(body.into().into_bytes()),
+                    Ok(body) => Ok(body.into().into_owned()),
                     Err(error) => Err(error.to_string()),
                 }
             };
@@ -270,10 +269,10 @@ impl Service {
         guard.address = None;
         let (status, body) = match answer {
             Ok(body) => (Status::Done, body),
-            Err(text) => (Status::Failed, Bytes::from(text)),
+            Err(text) => (Status::Failed, Body::from(text)),
         };
         let (topic, properties) = address.answer(status);
-        let publish = Publish::new(&self.shared, &topic, Body::Owned(body));
+        let publish = Publish::new(&self.shared, &topic, body);
         let sent = publish.qos(QoS::AtMostOnce).properties(properties).timeout(PATIENCE).await;
         self.count(status, sent.is_ok());
         let _ = message.ack();

@@ -3,10 +3,26 @@
 use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
+use packetboat_core::session::Handle;
+
+use crate::StreamedPayload;
 
 /// A payload the session keeps. Dropped under the lock, it waits for the unlocking.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Held(pub(crate) Bytes);
+pub(crate) struct Held(pub(crate) Content);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Bytes(Bytes),
+    Streamed(StreamedPayload),
+}
+
+impl Default for Content {
+    #[inline]
+    fn default() -> Self {
+        Self::Bytes(Bytes::new())
+    }
+}
 
 /// Whether this thread holds a client's lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,12 +35,28 @@ enum Lock {
 
 thread_local! {
     static LOCK: Cell<Lock> = const { Cell::new(Lock::Free) };
-    static RETIRED: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
+    static RETIRED: RefCell<Vec<Content>> = const { RefCell::new(Vec::new()) };
 }
 
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
+impl Handle for Held {
+    #[inline]
+    fn resident(&self) -> &[u8] {
+        match &self.0 {
+            Content::Bytes(bytes) => bytes,
+            Content::Streamed(_) => &[],
+        }
+    }
+
+    #[inline]
+    fn absent(&self) -> usize {
+        match &self.0 {
+            Content::Bytes(_) => 0,
+            Content::Streamed(payload) => payload.len(),
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(&self.0, Content::Streamed(payload) if payload.failure().is_some())
     }
 }
 

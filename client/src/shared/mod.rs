@@ -32,7 +32,7 @@ use crate::settings::Settings;
 use crate::{Answer, Message, Server, State};
 
 pub(crate) use commands::Accepted;
-pub(crate) use held::Held;
+pub(crate) use held::{Content, Held};
 pub(crate) use lock::{Deferred, Locked};
 use receipts::Receipts;
 pub(crate) use room::Room;

@@ -10,7 +10,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes};
 use decoding::decode;
 use packetboat_core::route::Router;
 use packetboat_core::session::{Breach, Receiver};
@@ -151,7 +151,7 @@ pub(super) struct Reader {
 /// A large packet on its way in.
 #[derive(Debug)]
 struct Large {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     missing: usize,
 }
 
@@ -221,9 +221,11 @@ impl Reader {
         apply: impl FnOnce(&mut Batch, &[Packet<'_>], &mut Routes),
     ) -> Poll<io::Result<usize>> {
         let Some(large) = &mut self.large else { return Poll::Pending };
-        // Memory grows by what was received, not by what was announced.
-        let room = large.missing.min(large.bytes.len().max(READ));
-        large.bytes.reserve(room);
+        // Memory grows by what was received, not by what was announced, and to what was announced at most.
+        if large.bytes.len() == large.bytes.capacity() {
+            large.bytes.reserve_exact(large.missing.min(large.bytes.len().max(READ)));
+        }
+        let room = large.missing.min(large.bytes.capacity() - large.bytes.len());
         let mut into = (&mut large.bytes).limit(room);
         let read = pin!(io.read_buf(&mut into));
         let count = match read.poll(cx) {
@@ -236,7 +238,7 @@ impl Reader {
             && large.missing == 0
             && let Some(large) = self.large.take()
         {
-            let whole = large.bytes.freeze();
+            let whole = Bytes::from(large.bytes);
             let mut rare = Vec::new();
             decode(&mut self.receiver, routes, &whole, Some(&whole), batch, &mut rare);
             apply(batch, &rare, routes);
@@ -259,7 +261,7 @@ impl Reader {
         self.partial = Vec::new();
         match missing {
             Some(missing) if rest.len() + missing > LARGE => {
-                self.large = Some(Large { bytes: BytesMut::from(rest), missing });
+                self.large = Some(Large { bytes: rest.to_vec(), missing });
             }
             _ => self.partial = rest.to_vec(),
         }

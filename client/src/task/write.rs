@@ -1,13 +1,16 @@
 //! Bytes to the socket: one buffer, with large payloads spliced in where they belong.
 
+mod chunk;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use packetboat_core::session::Output;
+use chunk::Chunk;
+use packetboat_core::session::{Handle, Output};
 
 use crate::Io;
-use crate::shared::Held;
+use crate::shared::{Content, Held};
 
 /// Written between two reports to the session, so that publishers refill while the rest is written.
 const CHUNK: usize = 64 * 1024;
@@ -26,6 +29,8 @@ pub(super) struct Writer {
     /// The next payload, and how much of it the socket took.
     splice: usize,
     splice_at: usize,
+    /// Of that payload, if it is streamed.
+    chunk: Option<Box<Chunk>>,
     /// Layers above the socket may hold bytes back.
     unflushed: bool,
 }
@@ -55,6 +60,7 @@ impl Writer {
             let bytes = self.output.bytes.get(self.at..end).unwrap_or_default();
             Pin::new(&mut *io).poll_write(cx, bytes)
         } else {
+            ready!(self.fetch(cx))?;
             let mut parts = [IoSlice::new(&[]); PARTS];
             let count = self.parts(&mut parts);
             Pin::new(&mut *io).poll_write_vectored(cx, &parts[..count])
@@ -82,6 +88,16 @@ impl Writer {
         Poll::Ready(Ok(0))
     }
 
+    /// Have a part in memory of what is to be written next.
+    fn fetch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.output.splices.get(self.splice) {
+            Some((offset, Held(Content::Streamed(payload)))) if *offset == self.at => {
+                self.chunk.get_or_insert_default().poll(payload, self.splice_at, cx)
+            }
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
     /// The next parts in order, a chunk of them.
     fn parts<'a>(&'a self, parts: &mut [IoSlice<'a>; PARTS]) -> usize {
         let (mut count, mut size) = (0, 0);
@@ -94,8 +110,8 @@ impl Writer {
                 let part = &self.output.bytes[at..until];
                 at = until;
                 part
-            } else if let Some((_, payload)) = next {
-                let part = &payload.0[splice_at..];
+            } else if let Some((_, Held(Content::Bytes(payload)))) = next {
+                let part = &payload[splice_at..];
                 splice_at = 0;
                 next = splices.next();
                 part
@@ -106,6 +122,13 @@ impl Writer {
             parts[count] = IoSlice::new(part);
             size += part.len();
             count += 1;
+        }
+        // A streamed payload is written alone, once what precedes it is.
+        if count == 0
+            && let Some(chunk) = &self.chunk
+        {
+            parts[0] = IoSlice::new(chunk.ready());
+            count = 1;
         }
         count
     }
@@ -120,10 +143,16 @@ impl Writer {
                 self.at += step;
                 count -= step;
             } else if let Some((_, payload)) = next {
-                let step = count.min(payload.0.len() - self.splice_at);
+                let length = payload.resident().len() + payload.absent();
+                let step = count.min(length - self.splice_at);
                 self.splice_at += step;
                 count -= step;
-                self.pass_splice();
+                if let Some(chunk) = &mut self.chunk {
+                    chunk.advance(step);
+                }
+                if self.splice_at == length {
+                    (self.splice, self.splice_at, self.chunk) = (self.splice + 1, 0, None);
+                }
             } else {
                 break;
             }
@@ -131,13 +160,6 @@ impl Writer {
         if self.at == self.output.bytes.len() && self.splice == self.output.splices.len() {
             self.output.clear();
             (self.taken, self.at, self.splice, self.splice_at) = (0, 0, 0, 0);
-        }
-    }
-
-    fn pass_splice(&mut self) {
-        if self.output.splices.get(self.splice).is_some_and(|(_, payload)| payload.0.len() == self.splice_at)
-        {
-            (self.splice, self.splice_at) = (self.splice + 1, 0);
         }
     }
 
@@ -197,7 +219,7 @@ mod tests {
 
     #[test]
     fn payloads_are_spliced_in_where_they_belong_however_little_is_taken_at_a_time() {
-        let payload = |text: &'static str| Held(bytes::Bytes::from_static(text.as_bytes()));
+        let payload = |text: &'static str| Held(Content::Bytes(bytes::Bytes::from_static(text.as_bytes())));
         let outputs = [
             vec![],
             vec![(5, payload("<a long payload>"))],
@@ -208,7 +230,7 @@ mod tests {
             let bytes = b"hello world".to_vec();
             let mut expected = bytes.clone();
             for (offset, payload) in splices.iter().rev() {
-                expected.splice(offset..offset, payload.0.iter().copied());
+                expected.splice(offset..offset, payload.resident().iter().copied());
             }
             let output = Output { bytes, splices, replies: 0 };
             let mut writer = Writer { output, ..Writer::default() };

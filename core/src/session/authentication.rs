@@ -3,11 +3,12 @@
 use alloc::boxed::Box;
 
 use super::event::{Breach, Event};
+use super::handle::Handle;
 use super::{Phase, Session};
 use crate::time::Instant;
 use crate::wire::{Auth, Packet, Place, Properties, PropertiesBuf, Property, Reason};
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// Send AUTH: the next step of an exchange (Continue authentication), or the first one of another (Re-authenticate).
     /// The method is that of CONNECT [MQTT-4.12.0-5]. False, and nothing sent: it is not our turn, the reason is not one
     /// of the two, CONNECT named no method, or the data is longer than 65,535 bytes or than the broker's packets may be.

@@ -1,5 +1,6 @@
 //! What goes in and comes out of a session besides bytes.
 
+use super::handle::Handle;
 use super::refusal::PublishError;
 use crate::topic::{TopicFilter, TopicName};
 use crate::wire::{DecodeError, Properties, PropertiesBuf, QoS, Reason, Version};
@@ -51,13 +52,22 @@ impl<P> Clone for Payload<'_, P> {
 
 impl<P> Copy for Payload<'_, P> {}
 
-impl<'a, P: AsRef<[u8]>> Payload<'a, P> {
-    /// The bytes themselves.
+impl<'a, P: Handle> Payload<'a, P> {
+    /// The bytes in memory.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         match *self {
             Self::Borrowed(bytes) => bytes,
-            Self::Shared(handle) => handle.as_ref(),
+            Self::Shared(handle) => handle.resident(),
+        }
+    }
+
+    /// How many bytes follow those.
+    #[inline]
+    pub(super) fn absent(&self) -> usize {
+        match *self {
+            Self::Borrowed(_) => 0,
+            Self::Shared(handle) => handle.absent(),
         }
     }
 }
@@ -128,6 +138,11 @@ pub enum Outcome {
     Unresolved,
     /// The store could not keep it.
     NotStored,
+    /// What of its payload was not in memory was not to be had when its turn came.
+    PayloadLost {
+        /// It was sent whole on an earlier connection, and not answered.
+        may_have_arrived: bool,
+    },
     /// Each time it was sent the connection ended, so often, and the last times nothing else was on the way. It is not
     /// sent again, so that others can be.
     Poison {

@@ -1,6 +1,7 @@
 //! CONNECT, CONNACK, DISCONNECT: where a connection begins and ends, and what the session's state means to it.
 
 use super::event::{Breach, Cause, Event};
+use super::handle::Handle;
 use super::limits::Limits;
 use super::options::{ConnectOptions, SessionMode};
 use super::{Phase, Session, alias};
@@ -20,7 +21,7 @@ struct Keeping {
     ends_at_disconnect: bool,
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// The transport is open: introduce ourselves. Options that do not fit their version are the caller's fault and
     /// answered by the broker.
     pub fn handle_open(&mut self, connect: &ConnectOptions) {

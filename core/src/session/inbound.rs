@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::event::{AckToken, Arrival, Breach, Release, Verdict};
+use super::handle::Handle;
 use super::hold::{Hold, Progress};
 use super::ids::IdTable;
 use super::store::Entry;
@@ -42,7 +43,7 @@ pub(super) struct Inbound {
     abandoned: usize,
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// A PUBLISH arrived, in order with the other packets. The message itself stays with the caller.
     #[inline]
     pub fn handle_publish(&mut self, arrival: Arrival) -> Verdict {

@@ -1,6 +1,7 @@
 //! What the broker allows. Here versions stop mattering: a CONNACK without properties leaves every default.
 
 use super::event::Outgoing;
+use super::handle::Handle;
 use super::refusal::PublishError;
 use crate::wire::{Connack, MAXIMUM_PACKET, QoS};
 
@@ -101,10 +102,16 @@ impl Limits {
 /// More than all of a PUBLISH but its topic, properties and payload: fixed header, lengths, identifier.
 pub(super) const PUBLISH_OVERHEAD: usize = 5 + 2 + 2 + 4;
 
-impl<P: AsRef<[u8]>> Outgoing<'_, P> {
+impl<P: Handle> Outgoing<'_, P> {
     /// An upper bound of the packet's size.
     #[inline]
     pub(super) fn bound(&self) -> usize {
+        self.held() + self.payload.absent()
+    }
+
+    /// The same for what is in memory.
+    #[inline]
+    pub(super) fn held(&self) -> usize {
         PUBLISH_OVERHEAD
             + self.topic.as_str().len()
             + self.properties.as_bytes().len()

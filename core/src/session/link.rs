@@ -6,6 +6,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use super::Phase;
 use super::alias::{self, Alias};
 use super::event::Cause;
+use super::handle::Handle;
 use super::keepalive::KeepAlive;
 use super::limits::{Limits, PUBLISH_OVERHEAD};
 use super::output::Output;
@@ -109,7 +110,7 @@ impl<P> Link<P> {
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Link<P> {
+impl<P: Handle> Link<P> {
     /// Encode a packet that is not a PUBLISH.
     pub(super) fn reply(&mut self, packet: &Packet<'_>) {
         let before = self.output.bytes.len();
@@ -155,7 +156,7 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
     pub(super) fn encode_publish<'a>(&mut self, publish: impl Fn() -> Publish<'a>, shared: Option<&P>) {
         match shared {
             _ if self.aliases.is_enabled() => self.encode_aliased(publish(), shared),
-            Some(handle) if handle.as_ref().len() > SPLICE => self.splice_publish(&publish(), handle),
+            Some(handle) if is_spliced(handle) => self.splice_publish(&publish(), handle),
             _ => self.put_publish(&publish()),
         }
     }
@@ -172,7 +173,8 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
             + ALIAS
             + publish.topic.len()
             + publish.properties.as_bytes().len()
-            + publish.payload.len();
+            + publish.payload.len()
+            + shared.map_or(0, Handle::absent);
         // An alias in place of its topic is always shorter; one beside its topic must not make it too large.
         let may_add = bound <= self.limits.maximum_packet_size as usize;
         let mut properties = PropertiesBuf::from(publish.properties);
@@ -188,7 +190,7 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
         }
         let publish = Publish { properties: properties.as_properties(), ..publish };
         match shared {
-            Some(handle) if publish.payload.len() > SPLICE => self.splice_publish(&publish, handle),
+            Some(handle) if is_spliced(handle) => self.splice_publish(&publish, handle),
             _ => self.put_publish(&publish),
         }
     }
@@ -202,10 +204,16 @@ impl<P: AsRef<[u8]> + Clone> Link<P> {
 
     #[cold]
     fn splice_publish(&mut self, publish: &Publish<'_>, handle: &P) {
-        let (before, payload) = (self.output.bytes.len(), publish.payload.len());
+        let (before, payload) = (self.output.bytes.len(), publish.payload.len() + handle.absent());
         encode_publish_head(self.version, publish, payload, &mut self.output.bytes);
         let offset = self.output.bytes.len();
         self.output.splices.push((offset, handle.clone()));
         self.position += (offset - before + payload) as u64;
     }
+}
+
+/// Is this payload spliced into the output?
+#[inline]
+fn is_spliced<P: Handle>(handle: &P) -> bool {
+    handle.resident().len() > SPLICE || handle.absent() > 0
 }

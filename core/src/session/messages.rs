@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::Queue;
 use super::event::{Stage, Ticket};
+use super::handle::Handle;
 use super::ids::{IdSource, IdTable, RESERVED};
 use super::options::Config;
 use super::record::{Parts, Record, State};
@@ -74,7 +75,7 @@ impl<P> Default for Messages<P> {
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Messages<P> {
+impl<P: Handle> Messages<P> {
     pub(super) fn queue(&self) -> Queue {
         Queue {
             messages: self.queue.len() + self.queue0.len(),
@@ -119,7 +120,8 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             let record = self.records.at_mut(slot);
             record.occupies = false;
             if matches!(record.state, State::AwaitPuback | State::AwaitPubrec) {
-                let taken = record.start < written;
+                // Nobody got one whose rest could not be had: its connection was closed for that.
+                let taken = record.start < written && !record.is_lost();
                 record.transmitted |= taken;
                 record.state = State::ToSend;
                 if taken && suspicious {
@@ -337,6 +339,11 @@ impl<P: AsRef<[u8]> + Clone> Messages<P> {
             (Some(one), Some(other)) => Some(if self.earlier(one, other) { one } else { other }),
             (one, other) => one.or(other),
         }
+    }
+
+    /// The broker may have received the message of this identifier, and would take its next one for the same.
+    pub(super) fn retire_id(&mut self, id: u16) {
+        self.ids.insert(id, REQUEST);
     }
 
     /// It is finished: in no list, under no identifier. Its slot stays, for the owner to be told.

@@ -33,6 +33,7 @@
 mod alias;
 mod authentication;
 mod event;
+mod handle;
 mod handshake;
 mod hold;
 mod ids;
@@ -71,6 +72,7 @@ pub use event::{
     Accepted, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, Release, Stage, Tag,
     Ticket, Verdict,
 };
+pub use handle::Handle;
 pub use limits::Limits;
 pub use options::{Config, ConnectOptions, Overflow, SessionMode, Will};
 pub use output::Output;
@@ -135,7 +137,7 @@ pub struct Session<P> {
     link: Link<P>,
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// A session that has never been online.
     #[must_use]
     pub fn new(config: Config) -> Self {

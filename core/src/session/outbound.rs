@@ -5,6 +5,7 @@
 //! would do nothing else: it is encoded at once. With QoS 0 it makes no record.
 
 use super::event::{Accepted, Outcome, Outgoing, Payload, Ticket};
+use super::handle::Handle;
 use super::limits::PUBLISH_OVERHEAD;
 use super::options::Overflow;
 use super::record::{Parts, Record, State};
@@ -13,12 +14,12 @@ use super::store::Entry;
 use super::window::Window;
 use super::{Phase, Session};
 use crate::time::Instant;
-use crate::wire::{Packet, Properties, Publish, QoS, encoded_len};
+use crate::wire::{Properties, Publish, QoS, encoded_publish_len};
 
 /// Shared payloads above this size are kept; smaller ones are copied next to their topic.
 const KEEP_SHARED: usize = 1024;
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// Accept a message for delivery.
     ///
     /// QoS 0 on a live connection with room in the output is encoded at once and thereby finished. Everything else
@@ -79,7 +80,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
     pub(super) fn finish_record(&mut self, slot: u32, outcome: Outcome) {
         // What may have arrived is not said to have been withdrawn.
         let outcome = match outcome {
-            Outcome::Sent | Outcome::Acknowledged { .. } => outcome,
+            Outcome::Sent | Outcome::Acknowledged { .. } | Outcome::PayloadLost { .. } => outcome,
             _ if self.outbound.records.at(slot).may_have_arrived() => Outcome::Unresolved,
             _ => outcome,
         };
@@ -131,7 +132,8 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     fn exact_size(&self, message: &Outgoing<'_, P>, qos: QoS) -> usize {
         let id = (qos != QoS::AtMostOnce).then_some(1);
-        encoded_len(self.link.version, &Packet::Publish(message.publish(id, qos)))
+        let payload = message.payload.as_bytes().len() + message.payload.absent();
+        encoded_publish_len(self.link.version, &message.publish(id, qos), payload)
     }
 
     #[cold]
@@ -177,7 +179,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             && self.link.due.is_empty()
             && self.subscriptions.waiting.is_empty()
             && self.outbound.is_clear(self.window())
-            && self.outbound.has_room(&self.config, message.bound());
+            && self.outbound.has_room(&self.config, message.held());
         if is_clear { self.outbound.source.next(&self.outbound.ids) } else { None }
     }
 
@@ -189,11 +191,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         qos: QoS,
         now: Instant,
     ) -> Result<Accepted, PublishError> {
+        if message.payload.absent() > 0 && qos > QoS::AtMostOnce && self.journal.is_durable() {
+            return Err(PublishError::NotResident);
+        }
         let offline = self.link.phase != Phase::Online;
         if qos == QoS::AtMostOnce && offline && !self.config.queue_qos0_offline {
             return Ok(self.drop_at_once(message));
         }
-        if !self.make_room(message.bound(), now) {
+        if !self.make_room(message.held(), now) {
             return match self.config.overflow {
                 Overflow::DropNewest => Ok(self.drop_at_once(message)),
                 Overflow::Refuse | Overflow::DropOldest => Err(PublishError::Full),
@@ -253,7 +258,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
 
     pub(super) fn transmit(&mut self, slot: u32, now: Instant) {
         if let Err(outcome) = self.may_transmit(slot, now) {
-            return self.finish_record(slot, outcome);
+            let record = self.outbound.records.at(slot);
+            let unknown = record.is_lost() && record.transmitted && record.qos == QoS::ExactlyOnce;
+            let id = record.id;
+            self.finish_record(slot, outcome);
+            if unknown {
+                self.outbound.retire_id(id);
+            }
+            return;
         }
         let record = self.outbound.records.at_mut(slot);
         record.reduce_expiry(now);
@@ -285,10 +297,14 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
         if !record.properties().is_empty() && !record.drop_properties && !self.link.limits.properties {
             return Err(Outcome::NotAllowed(PublishError::NeedsVersion5));
         }
-        let bound = PUBLISH_OVERHEAD + record.size();
+        if record.is_lost() {
+            return Err(Outcome::PayloadLost { may_have_arrived: record.may_have_arrived() });
+        }
+        let bound = PUBLISH_OVERHEAD + record.size() + record.absent();
         let check = self.link.limits.check(record.qos, record.retain, bound, || {
             let id = (record.id != 0).then_some(record.id);
-            encoded_len(self.link.version, &Packet::Publish(record.publish(id)))
+            let payload = record.payload().len() + record.absent();
+            encoded_publish_len(self.link.version, &record.publish(id), payload)
         });
         check.map_err(Outcome::NotAllowed)
     }
@@ -304,7 +320,7 @@ impl<'a, P> Payload<'a, P> {
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Outgoing<'_, P> {
+impl<P: Handle> Outgoing<'_, P> {
     /// What its record is made of.
     #[inline]
     fn parts(&self, qos: QoS) -> Parts<'_, P> {
@@ -313,7 +329,7 @@ impl<P: AsRef<[u8]> + Clone> Outgoing<'_, P> {
             topic: self.topic.as_str(),
             properties: self.properties.as_bytes(),
             payload,
-            shared: self.payload.shared().filter(|_| payload.len() > KEEP_SHARED),
+            shared: self.payload.shared().filter(|handle| payload.len() > KEEP_SHARED || handle.absent() > 0),
             qos,
             retain: self.retain,
             drop_properties: self.drop_properties,
@@ -335,7 +351,7 @@ impl<P: AsRef<[u8]> + Clone> Outgoing<'_, P> {
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Record<P> {
+impl<P: Handle> Record<P> {
     fn publish(&self, id: Option<u16>) -> Publish<'_> {
         Publish {
             dup: self.transmitted,

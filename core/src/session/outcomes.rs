@@ -2,8 +2,9 @@
 
 use super::Session;
 use super::event::{Event, Outcome, Tag, Ticket};
+use super::handle::Handle;
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// How a message accepted with [`Tag::KEPT`] ended, if it has. It stays until [`poll_outcome`](Self::poll_outcome)
     /// takes it.
     #[must_use]

@@ -2,12 +2,15 @@
 
 use alloc::vec::Vec;
 
+use super::handle::Handle;
+
 /// Encoded packets, with large payloads kept aside where they are and spliced in while writing.
 #[derive(Debug)]
 pub struct Output<P> {
     /// Encoded bytes.
     pub bytes: Vec<u8>,
-    /// Payloads that belong in front of the byte at this offset of `bytes`, ascending.
+    /// Payloads that belong in front of the byte at this offset of `bytes`, ascending: what they have in memory, then
+    /// what they have not.
     pub splices: Vec<(usize, P)>,
     /// How many of the bytes are answers to the broker: acknowledgements, not publishes of ours.
     pub replies: usize,
@@ -19,7 +22,7 @@ impl<P> Default for Output<P> {
     }
 }
 
-impl<P: AsRef<[u8]>> Output<P> {
+impl<P: Handle> Output<P> {
     /// Nothing to write?
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -29,7 +32,7 @@ impl<P: AsRef<[u8]>> Output<P> {
     /// Bytes to write, spliced payloads included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len() + self.splices.iter().map(|(_, payload)| payload.as_ref().len()).sum::<usize>()
+        self.bytes.len() + self.splices.iter().map(|(_, payload)| length(payload)).sum::<usize>()
     }
 
     /// Forget everything, keep the memory.
@@ -57,7 +60,7 @@ impl<P: AsRef<[u8]>> Output<P> {
             let mut inline = used + remaining;
             if let Some((_, payload)) = splices.next_if(|(offset, _)| *offset <= at + inline && *offset > at)
             {
-                inline -= payload.as_ref().len();
+                inline -= length(payload);
             }
             at += inline;
             if first & 0xf6 == 0x30 && end > written {
@@ -66,4 +69,8 @@ impl<P: AsRef<[u8]>> Output<P> {
         }
         lost
     }
+}
+
+fn length<P: Handle>(payload: &P) -> usize {
+    payload.resident().len() + payload.absent()
 }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::event::{Breach, Cause, Outcome};
+use super::handle::Handle;
 use super::record::State;
 use super::store::Entry;
 use super::{Phase, Session};
@@ -12,7 +13,7 @@ use crate::wire::{Ack, AckKind, Disconnect, Packet, PropertiesBuf, Reason};
 /// Acknowledgements waiting for the store, at most: beyond it the broker sends faster than the disk can follow.
 const DUE_MAXIMUM: usize = 128 * 1024;
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// A packet came, in order. PUBLISH goes to [`handle_publish`](Self::handle_publish) instead.
     pub fn handle_packet(&mut self, packet: &Packet<'_>, now: Instant) {
         if !matches!(self.link.phase, Phase::Connecting | Phase::Online) {

@@ -10,8 +10,8 @@
 use alloc::boxed::Box;
 
 use super::event::{Event, Outcome};
+use super::handle::Handle;
 use super::link::OUTPUT_HIGH_WATER;
-use super::messages::REQUEST;
 use super::record::{Record, State};
 use super::{Cause, Session};
 use crate::time::Instant;
@@ -50,7 +50,7 @@ impl<P> Record<P> {
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// A connection ended: give up what ended too many.
     pub(super) fn give_up_poison(&mut self) {
         let limit = match self.config.poison_limit {
@@ -66,8 +66,7 @@ impl<P: AsRef<[u8]> + Clone> Session<P> {
             let (id, connections) = (record.id, record.interruptions);
             self.end_record(slot, Outcome::Poison { connections });
             if qos == QoS::ExactlyOnce && id != 0 {
-                // A broker that has received it would take the identifier's next message for the same.
-                self.outbound.ids.insert(id, REQUEST);
+                self.outbound.retire_id(id);
             }
             let id = (id != 0).then_some(id);
             self.events.push_back(Event::Poison { topic, id, qos, size, connections });

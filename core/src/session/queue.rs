@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::event::{Outcome, Stage, Ticket};
+use super::handle::Handle;
 use super::record::State;
 use crate::time::Instant;
 use crate::wire::QoS;
@@ -28,7 +29,7 @@ pub struct Queued<'a> {
     pub stage: Stage,
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// What is accepted and not finished: QoS 1 and 2 in their order, those on the way first, then QoS 0 in its order.
     pub fn queued(&self) -> impl Iterator<Item = Queued<'_>> {
         let records = &self.outbound.records;

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::event::{Outcome, Tag};
+use super::handle::Handle;
 use crate::time::Instant;
 use crate::wire::{Properties, QoS};
 
@@ -101,14 +102,14 @@ impl State {
 }
 
 impl<P> Parts<'_, P> {
-    /// Bytes of it.
+    /// Bytes of it in memory.
     #[inline]
     pub(super) fn size(&self) -> usize {
         self.topic.len() + self.properties.len() + self.payload.len()
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Record<P> {
+impl<P: Handle> Record<P> {
     /// A slot that has never had a tenant.
     pub(super) fn vacant() -> Self {
         Self {
@@ -206,7 +207,7 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
     }
 
     pub(super) fn payload(&self) -> &[u8] {
-        self.shared.as_ref().map_or_else(|| self.inline(), AsRef::as_ref)
+        self.shared.as_ref().map_or_else(|| self.inline(), Handle::resident)
     }
 
     pub(super) fn is_unfinished(&self) -> bool {
@@ -220,7 +221,17 @@ impl<P: AsRef<[u8]> + Clone> Record<P> {
 
     /// Bytes it holds.
     pub(super) fn size(&self) -> usize {
-        self.head.len() + self.shared.as_ref().map_or(0, |payload| payload.as_ref().len())
+        self.head.len() + self.shared.as_ref().map_or(0, |payload| payload.resident().len())
+    }
+
+    /// Bytes of its payload that are not in memory.
+    pub(super) fn absent(&self) -> usize {
+        self.shared.as_ref().map_or(0, Handle::absent)
+    }
+
+    /// They are not to be had.
+    pub(super) fn is_lost(&self) -> bool {
+        self.shared.as_ref().is_some_and(Handle::is_lost)
     }
 
     /// Remember when it expires, and where in its properties the interval stands.

@@ -4,6 +4,7 @@ use crate::time::Instant;
 use alloc::vec::Vec;
 
 use super::event::{Outcome, Ticket};
+use super::handle::Handle;
 use super::record::{NIL, Parts, Record, State};
 
 /// First and last of a list, and how many.
@@ -48,7 +49,7 @@ impl<P> Default for Records<P> {
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Records<P> {
+impl<P: Handle> Records<P> {
     #[allow(clippy::inline_always, reason = "every message sent: the calls would be a tenth of the whole")]
     #[inline(always)]
     pub(super) fn insert(&mut self, parts: &Parts<'_, P>, sequence: u64, now: Instant) -> u32 {

@@ -23,6 +23,8 @@ pub enum PublishError {
     QosNotSupported(QoS),
     /// The broker announced that it keeps no retained messages [MQTT-3.2.2-14].
     RetainNotSupported,
+    /// Its payload is read while it is sent, which the store of a durable session cannot keep.
+    NotResident,
     /// The session was told to disconnect for good.
     Closed,
 }
@@ -39,6 +41,9 @@ impl fmt::Display for PublishError {
             }
             Self::QosNotSupported(maximum) => {
                 write!(f, "the broker takes QoS {} at most", *maximum as u8)
+            }
+            Self::NotResident => {
+                f.write_str("a durable session keeps bytes in memory only: read the payload first")
             }
             Self::RetainNotSupported => f.write_str("the broker keeps no retained messages"),
             Self::Closed => f.write_str("the client was disconnected"),

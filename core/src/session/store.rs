@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 
 use super::event::{Outcome, Tag};
+use super::handle::Handle;
 use super::record::{Parts, State};
 use super::{Cause, Session};
 use crate::time::Instant;
@@ -127,7 +128,7 @@ impl Journal {
     }
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// The next thing for the store, in order. Tell [`handle_stored`](Self::handle_stored) once it is durable.
     pub fn poll_store(&mut self) -> Option<(StoreSequence, StoreOperation<'_>)> {
         loop {

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::Session;
 use super::event::{Breach, Event, Tag};
+use super::handle::Handle;
 use super::ids::RESERVED;
 use super::messages::REQUEST;
 use super::refusal::SubscribeError;
@@ -46,7 +47,7 @@ pub(super) struct Subscriptions {
     sent: Vec<Sent>,
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// Want a filter; once more, if it is wanted already. One [`Event::Subscribed`] follows.
     ///
     /// A filter the broker has is asked for again only when that raises its QoS or brings retained messages.

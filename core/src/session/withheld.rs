@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use super::event::Event;
+use super::handle::Handle;
 use super::{Phase, Session};
 use crate::time::Instant;
 use crate::wire::QoS;
@@ -37,7 +38,7 @@ pub(super) struct Withheld {
     abandoned_told: bool,
 }
 
-impl<P: AsRef<[u8]> + Clone> Session<P> {
+impl<P: Handle> Session<P> {
     /// To be called often enough: with whatever else is done by the clock.
     #[inline]
     pub(super) fn watch_withheld(&mut self, now: Instant) {

@@ -41,6 +41,13 @@ pub fn encoded_len(version: Version, packet: &Packet<'_>) -> usize {
     1 + variable_len(remaining) + remaining
 }
 
+/// The size of a PUBLISH with a payload of `payload_len` bytes. `publish.payload` is ignored.
+#[must_use]
+pub fn encoded_publish_len(version: Version, publish: &Publish<'_>, payload_len: usize) -> usize {
+    let remaining = publish.head_len(version) + payload_len;
+    1 + variable_len(remaining) + remaining
+}
+
 /// Append a PUBLISH up to its payload, whose `payload_len` bytes the caller sends next. `publish.payload` is
 /// ignored.
 #[inline]

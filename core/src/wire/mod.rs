@@ -36,7 +36,7 @@ pub use connect::{Connect, Will};
 pub(crate) use decode::plain_ack;
 pub use decode::{Decoded, decode};
 pub(crate) use encode::encode_publish;
-pub use encode::{encode, encode_into, encode_publish_head, encoded_len};
+pub use encode::{encode, encode_into, encode_publish_head, encoded_len, encoded_publish_len};
 pub use ending::{Auth, Disconnect};
 pub use error::{DecodeError, Full, PropertyError};
 pub use packet::{Packet, PacketType};

@@ -165,13 +165,13 @@ impl Broker {
         connection.hear(now, &mut self.desk);
         if connection.input.is_empty() {
             let used = self.consume(id, bytes, now);
-            self.keep_rest(id, &bytes[used..]);
+            self.keep_rest(id, bytes[used..].to_vec());
         } else {
             let mut input = std::mem::take(&mut connection.input);
             input.extend_from_slice(bytes);
             let used = self.consume(id, &input, now);
             input.drain(..used);
-            self.keep_rest(id, &input);
+            self.keep_rest(id, input);
         }
         if breaks {
             self.cut(id, now);
@@ -265,11 +265,12 @@ impl Broker {
         used
     }
 
-    fn keep_rest(&mut self, id: ConnectionId, rest: &[u8]) {
+    /// Moved, not copied: a large packet comes in thousands of parts.
+    fn keep_rest(&mut self, id: ConnectionId, rest: Vec<u8>) {
         if let Some(connection) = self.connections.get_mut(&id)
             && connection.phase != Phase::Closing
         {
-            connection.input.extend_from_slice(rest);
+            connection.input = rest;
         }
     }
 

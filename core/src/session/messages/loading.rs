@@ -2,12 +2,13 @@
 
 use alloc::vec::Vec;
 
+use super::super::handle::Handle;
 use super::super::record::{Parts, State};
 use super::super::window::Window;
 use super::Messages;
 use crate::time::Instant;
 
-impl<P: AsRef<[u8]> + Clone> Messages<P> {
+impl<P: Handle> Messages<P> {
     /// Messages that never left and that wait for the store.
     pub(in crate::session) fn uncommitted(&self, committed: u64) -> Vec<u32> {
         let waits = |slot: &u32| {
