@@ -93,21 +93,20 @@ impl Link {
         run("ip", &["netns", "exec", &self.far, "nft", "delete", "table", "inet", &far_end(self.index)])
     }
 
-    /// Late with netem, in any case slow and with a short queue. Tells which.
+    /// Slow with a short queue, and late where the kernel has netem. Tells which.
     pub(crate) fn slow_down(&self) -> Result<&'static str, String> {
-        let netem = "netem delay 200ms 50ms rate 512kbit";
-        if self.shape(netem).is_ok() {
-            return Ok(netem);
-        }
         let bucket = "tbf rate 512kbit burst 4kb latency 400ms";
-        self.shape(bucket).map(|()| bucket)
+        if self.shape("root handle 1: netem delay 100ms").is_err() {
+            return self.shape(&format!("root {bucket}")).map(|()| "512 kbit/s");
+        }
+        self.shape(&format!("parent 1:1 handle 10: {bucket}")).map(|()| "512 kbit/s, 100 ms late each way")
     }
 
     fn shape(&self, how: &str) -> Result<(), String> {
         let how: Vec<&str> = how.split(' ').collect();
         let (here, there) = (near_end(self.index), far_end(self.index));
-        run("tc", &[&["qdisc", "replace", "dev", &here, "root"], &how[..]].concat())?;
-        run("tc", &[&["-n", &self.far, "qdisc", "replace", "dev", &there, "root"], &how[..]].concat())
+        run("tc", &[&["qdisc", "replace", "dev", &here], &how[..]].concat())?;
+        run("tc", &[&["-n", &self.far, "qdisc", "replace", "dev", &there], &how[..]].concat())
     }
 }
 

@@ -242,9 +242,7 @@ impl Ledger {
                     &mut missing.lost
                 };
                 *count += 1;
-                if missing.lost + missing.unconfirmed <= 10 {
-                    println!("publisher and number {key:?}: {entry:?}");
-                }
+                println!("publisher and number {key:?}: {entry:?}, {:?}", books.outage_near(entry));
             }
             missing
         })
@@ -274,6 +272,13 @@ impl Books {
         let first = bits[word] & bit == 0;
         bits[word] |= bit;
         Some(first)
+    }
+
+    /// Of the broker that took it, for those who have to find out.
+    fn outage_near(&self, entry: &Entry) -> Option<Outage> {
+        let (broker, at) = entry.received?;
+        let later = |outage: &&Outage| outage.broker == broker && at < outage.back;
+        self.outages.iter().find(later).copied()
     }
 
     fn unexplained_doubles(&self) -> usize {

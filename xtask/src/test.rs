@@ -55,13 +55,17 @@ pub(crate) fn full_steps() -> Vec<Step> {
 
 /// By hand, for as long as one likes.
 pub(crate) fn soak_steps(arguments: &[&str]) -> Vec<Step> {
-    let mut arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    if arguments.is_empty() {
-        arguments.push("30".into());
-    }
-    let run =
-        move |context: &mut Context| soak(context, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    vec![prepare::broker(), Step::new("soak", run)]
+    let soak = match arguments {
+        ["links"] => Step::new("broken links", links),
+        [] => Step::new("soak", |context| soak(context, &["30"])),
+        _ => {
+            let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            Step::new("soak", move |context| {
+                soak(context, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+            })
+        }
+    };
+    vec![prepare::broker(), soak]
 }
 
 /// Real clients, real brokers and real faults. Time is all it needs.
