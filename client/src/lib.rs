@@ -20,6 +20,7 @@
 //! * [`Publish`] is a message on its way out: builder and future in one.
 //! * [`Subscriber`] is a stream of messages. Taking the next acknowledges the previous one.
 //! * [`Request`] is a question and the wait for its answer; [`Responder`] gives answers.
+//! * `typed` (feature `serde`): topics with named levels, payloads with types.
 //! * [`Options`] holds every choice with its default.
 //! * [`State`] and [`Event`] tell what happens to the connection.
 //!
@@ -74,6 +75,8 @@ mod tap;
 mod task;
 mod timed;
 mod transport;
+#[cfg(feature = "serde")]
+pub mod typed;
 mod unsubscribe;
 
 pub use packetboat_core::session::{
