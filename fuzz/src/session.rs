@@ -10,8 +10,8 @@ use packetboat_core::session::{
 use packetboat_core::time::Instant;
 use packetboat_core::topic::{TopicFilter, TopicName};
 use packetboat_core::wire::{
-    Ack, AckKind, Connack, Decoded, Packet, Properties, PropertiesBuf, Publish, QoS, Reason, SubAckKind,
-    Suback, Version, decode, encode,
+    Ack, AckKind, Auth, Connack, Decoded, Packet, Properties, PropertiesBuf, Publish, QoS, Reason,
+    SubAckKind, Suback, Version, decode, encode,
 };
 
 const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -51,8 +51,13 @@ impl World {
             1 => SessionMode::UntilDisconnect,
             _ => SessionMode::Persistent { expiry: core::time::Duration::from_mins(1) },
         };
+        let mut properties = PropertiesBuf::new();
+        if flags & 64 != 0 && version == Version::V5 {
+            properties.authentication_method("m").expect("a method");
+        }
         let connect = ConnectOptions {
             version,
+            properties,
             client_id: "c".into(),
             session,
             receive_maximum: 4,
@@ -93,16 +98,18 @@ impl World {
             6 => {
                 let filter = TopicFilter::new(FILTERS[usize::from(byte() & 3)]).expect("a filter");
                 self.last_tag += 1;
-                let _ = self.session.subscribe(
-                    &filter,
-                    ALL_QOS[usize::from(byte() % 3)].into(),
-                    Tag(self.last_tag),
-                );
+                let how = byte();
+                let (options, words) = (ALL_QOS[usize::from(how % 3)].into(), words(how));
+                let tag = Tag(self.last_tag);
+                let _ = self.session.subscribe_with(&filter, options, words.as_properties(), tag);
             }
             7 => {
-                let filter = TopicFilter::new(FILTERS[usize::from(byte() & 3)]).expect("a filter");
+                let which = byte();
+                let filter = TopicFilter::new(FILTERS[usize::from(which & 3)]).expect("a filter");
                 self.last_tag += 1;
-                self.session.unsubscribe(&filter, Tag(self.last_tag));
+                let (words, tag) = (words(which), Tag(self.last_tag));
+                let asked = self.session.unsubscribe_with(&filter, words.as_properties(), tag);
+                asked.expect("the version is not fixed");
             }
             8 => self.answer(byte(), byte(), byte()),
             9 => self.release(byte(), byte()),
@@ -123,9 +130,14 @@ impl World {
             }
             14 => self.says(&Packet::PingResp),
             _ => match byte() {
-                0..=7 => self.session.disconnect(Reason::SUCCESS),
+                how @ 0..=7 => {
+                    self.session.prepare_farewell(words(how << 6));
+                    self.session.disconnect(Reason::SUCCESS);
+                }
                 8..=99 => self.session.ping(self.now),
                 100..=199 => self.session.leave(Reason::SUCCESS),
+                how @ 200..=219 => self.authenticate(how, byte()),
+                how @ 220..=239 => self.authentication(how),
                 _ => self.session.handle_store_failed(),
             },
         }
@@ -146,6 +158,10 @@ impl World {
             let _ = properties.receive_maximum(u16::from(limit >> 6) + 1);
             properties.topic_alias_maximum(u16::from(limit >> 2 & 3));
             let _ = properties.maximum_packet_size(20 + u32::from(limit));
+        }
+        // Now and then another method, or none.
+        if !self.connect.properties.is_empty() && flags & 0x0c != 0x0c {
+            properties.authentication_method("m").expect("a method");
         }
         let session_present = flags & 1 != 0;
         let reason = if flags & 0xf0 == 0xf0 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS };
@@ -214,12 +230,33 @@ impl World {
             return;
         }
         let token = self.tokens.swap_remove(usize::from(which) % self.tokens.len());
+        if how & 0x80 != 0 {
+            let reason = [Reason::SUCCESS, Reason::NO_MATCHING_SUBSCRIBERS, Reason::QUOTA_EXCEEDED];
+            let (reason, words) = (reason[usize::from(how % 3)], words(how));
+            self.session.release_with(token, reason, words.as_properties());
+            return;
+        }
         let release = match how % 3 {
             0 => Release::Acknowledge,
             1 => Release::Reject(Reason::NOT_AUTHORIZED),
             _ => Release::Abandon,
         };
         self.session.release(token, release);
+    }
+
+    fn authenticate(&mut self, how: u8, size: u8) {
+        let reason = if how & 1 == 0 { Reason::CONTINUE_AUTHENTICATION } else { Reason::RE_AUTHENTICATE };
+        let (data, words) = (vec![b'd'; usize::from(size)], words(how << 3));
+        self.session.authenticate_with(reason, Some(&data), words.as_properties(), self.now);
+    }
+
+    fn authentication(&mut self, how: u8) {
+        let mut properties = PropertiesBuf::new();
+        properties.authentication_method(if how == 220 { "other" } else { "m" }).expect("a method");
+        let reason = if how & 1 == 0 { Reason::CONTINUE_AUTHENTICATION } else { Reason::SUCCESS };
+        if self.connect.version == Version::V5 {
+            self.says(&Packet::Auth(Auth { reason, properties: properties.as_properties() }));
+        }
     }
 
     fn says(&mut self, packet: &Packet<'_>) {
@@ -374,6 +411,16 @@ impl World {
     }
 }
 
+/// Reason string and user property, of a size that some brokers do not take.
+fn words(what: u8) -> PropertiesBuf {
+    let mut words = PropertiesBuf::new();
+    if what & 0x40 != 0 {
+        let text = "w".repeat(usize::from(what >> 3 & 7) * 20);
+        words.reason_string(&text).expect("short").user_property("k", &text).expect("short");
+    }
+    words
+}
+
 fn flat(out: &Output<Vec<u8>>) -> Vec<u8> {
     let (mut bytes, mut at) = (Vec::new(), 0);
     for (offset, payload) in &out.splices {
@@ -391,6 +438,8 @@ struct Judge {
     said_hello: bool,
     said_goodbye: bool,
     online: bool,
+    /// CONNECT named a method of authentication.
+    method: bool,
     receive_maximum: usize,
     alias_maximum: u16,
     largest: usize,
@@ -455,8 +504,12 @@ impl Judge {
         let hello = matches!(packet, Packet::Connect(_));
         assert_ne!(hello, self.said_hello, "CONNECT comes first and once");
         self.said_hello = true;
-        assert!(hello || self.online, "before CONNACK: {packet:?}");
-        assert!(hello || size <= self.largest, "larger than allowed: {packet:?}");
+        if let Packet::Connect(connect) = packet {
+            self.method = connect.properties.authentication_method().is_some();
+        }
+        let step = matches!(packet, Packet::Auth(_)) && self.method;
+        assert!(hello || self.online || step, "before CONNACK: {packet:?}");
+        assert!(hello || size <= self.largest || !self.online, "larger than allowed: {packet:?}");
         match packet {
             Packet::Publish(publish) => self.publish(publish),
             Packet::Ack(ack) => self.ack(ack),
@@ -473,6 +526,9 @@ impl Judge {
                 ));
             }
             Packet::Disconnect(_) => self.said_goodbye = true,
+            Packet::Auth(auth) => {
+                assert!(self.method && auth.properties.authentication_method() == Some("m"))
+            }
             Packet::Connect(_) | Packet::PingReq => {}
             other => panic!("no client's packet: {other:?}"),
         }
