@@ -1,6 +1,7 @@
 //! A message that arrived.
 
 use std::fmt;
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -84,6 +85,16 @@ impl Message {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.parts.payload.of(&self.block.bytes)
+    }
+
+    /// The payload as text, if its sender declared it to be (payload format indicator 1, 5.0): an error where it is not
+    /// what it says. `None`: it was not declared.
+    ///
+    /// What is refused for it is [`ack_with`](Self::ack_with) `Reason::PAYLOAD_FORMAT_INVALID`.
+    #[must_use]
+    pub fn text(&self) -> Option<Result<&str, Utf8Error>> {
+        let declared = self.properties().payload_format_indicator() == Some(true);
+        declared.then(|| std::str::from_utf8(self.payload()))
     }
 
     /// The application bytes as a handle of their own, without copying. It keeps the block alive.

@@ -125,7 +125,7 @@ impl<'a> Publish<'a> {
     }
 
     /// All PUBLISH properties at once (5.0). Topic alias and subscription identifier are not yours to set, and others
-    /// do not belong in PUBLISH; they are taken out. Default: none.
+    /// do not belong in PUBLISH; they are taken out. A payload that is declared to be text must be UTF-8. Default: none.
     pub fn properties(mut self, mut properties: PropertiesBuf) -> Self {
         use packetboat_core::wire::{Place, Property};
         properties.keep_only(Place::Publish);

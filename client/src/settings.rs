@@ -91,6 +91,10 @@ impl Options {
             if will.payload.len() > usize::from(u16::MAX) {
                 return Err(OptionsError::TooLong("will payload"));
             }
+            let declared = will.properties.as_properties().payload_format_indicator() == Some(true);
+            if declared && std::str::from_utf8(&will.payload).is_err() {
+                return Err(OptionsError::WillNotText);
+            }
         }
         TopicName::new(&self.exchange.response_prefix).map_err(OptionsError::ResponsePrefix)?;
         Ok(Settings { servers, client_id: client_id.into(), options: self })
@@ -187,6 +191,8 @@ pub enum OptionsError {
     EmptyClientId,
     /// The will's topic is wrong.
     WillTopic(TopicError),
+    /// The will's payload is declared to be UTF-8 text, and is none.
+    WillNotText,
     /// Only 5.0 has methods of authentication.
     AuthenticatorNeedsVersion5,
     /// A filter of [`topic_defaults`](Options::topic_defaults) is wrong.
@@ -216,6 +222,9 @@ impl fmt::Display for OptionsError {
                 "an empty client identifier is for clean sessions only: choose one, or set session to Clean",
             ),
             Self::WillTopic(error) => write!(f, "the will's topic is wrong: {error}"),
+            Self::WillNotText => f.write_str(
+                "the will's payload is declared to be UTF-8 text and is not: leave the payload format indicator out",
+            ),
             Self::AuthenticatorNeedsVersion5 => {
                 f.write_str("an authenticator needs MQTT 5.0: leave the version out, or the authenticator")
             }
@@ -314,7 +323,10 @@ mod tests {
         let defaults = crate::TopicDefaults::new();
         let wrong = OptionsError::TopicDefaults(TopicError::MultiLevelWildcard);
         assert_eq!(error(options().topic_defaults("a/#/b", defaults)), wrong);
-        assert_eq!(error(options().will(will)), OptionsError::WillTopic(TopicError::WildcardInName));
+        assert_eq!(error(options().will(will.clone())), OptionsError::WillTopic(TopicError::WildcardInName));
+        let mut declared = Will { topic: "will".into(), payload: vec![0xff], ..will };
+        declared.properties.payload_format_indicator(true);
+        assert_eq!(error(options().will(declared)), OptionsError::WillNotText);
     }
 
     #[test]

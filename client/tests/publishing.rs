@@ -412,3 +412,31 @@ fn nothing_of_the_users_runs_under_the_lock() {
         assert!(broker.violations().is_empty(), "{:?}", broker.violations());
     });
 }
+
+#[tokio::test]
+async fn text_that_is_declared_is_checked_on_the_way_out_and_readable_on_the_way_in() {
+    let broker = Broker::start().await.unwrap();
+    let client = Client::connect(options(&broker.url()).version(VersionChoice::V5)).await.unwrap();
+    let mut stream = client.subscribe("text").await.unwrap();
+    let mut text = PropertiesBuf::new();
+    text.payload_format_indicator(true).content_type("text/plain").unwrap();
+    let error = client.publish("text", vec![0xff, 0xfe]).properties(text.clone()).await.unwrap_err();
+    match error {
+        PublishError::Rejected { reason: RejectReason::NotText, payload } => {
+            assert_eq!(payload.as_deref(), Some(&[0xff, 0xfe][..]), "it comes back");
+        }
+        other => panic!("{other:?}"),
+    }
+    client.publish("text", "grün").properties(text).await.unwrap();
+    client.publish("text", vec![0xff]).await.unwrap();
+    // A broker passes on what its publishers declare, true or not.
+    let mut lying = packetboat_sim::broker::Message::new("text", vec![0xff], QoS::AtMostOnce);
+    lying.properties.payload_format_indicator(true);
+    let message = common::next(&mut stream).await;
+    assert_eq!(message.text(), Some(Ok("grün")));
+    assert_eq!(message.properties().content_type(), Some("text/plain"));
+    assert_eq!(common::next(&mut stream).await.text(), None);
+    broker.with(|core, now| core.publish(lying, now));
+    assert!(matches!(common::next(&mut stream).await.text(), Some(Err(_))));
+    client.disconnect().await.unwrap();
+}

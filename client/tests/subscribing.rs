@@ -30,11 +30,10 @@ type Packets = Arc<Mutex<Vec<usize>>>;
 fn counting(options: Options) -> (Options, Packets) {
     let packets = Packets::default();
     let seen = packets.clone();
-    let options = options.on_packet(move |passing| match (passing.direction, passing.packet) {
-        (Direction::Sent, Some(Packet::Subscribe(subscribe))) => {
+    let options = options.on_packet(move |passing| {
+        if let (Direction::Sent, Some(Packet::Subscribe(subscribe))) = (passing.direction, passing.packet) {
             seen.lock().unwrap().push(subscribe.filters.iter().count());
         }
-        _ => {}
     });
     (options, packets)
 }

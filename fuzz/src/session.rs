@@ -527,7 +527,7 @@ impl Judge {
             }
             Packet::Disconnect(_) => self.said_goodbye = true,
             Packet::Auth(auth) => {
-                assert!(self.method && auth.properties.authentication_method() == Some("m"))
+                assert!(self.method && auth.properties.authentication_method() == Some("m"));
             }
             Packet::Connect(_) | Packet::PingReq => {}
             other => panic!("no client's packet: {other:?}"),

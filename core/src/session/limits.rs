@@ -103,6 +103,14 @@ impl Limits {
 pub(super) const PUBLISH_OVERHEAD: usize = 5 + 2 + 2 + 4;
 
 impl<P: Handle> Outgoing<'_, P> {
+    /// It is declared to be UTF-8 and is not (3.3.2.3.2). What is not in memory is not read for that.
+    #[cold]
+    pub(super) fn is_falsely_text(&self) -> bool {
+        self.properties.payload_format_indicator() == Some(true)
+            && self.payload.absent() == 0
+            && core::str::from_utf8(self.payload.as_bytes()).is_err()
+    }
+
     /// An upper bound of the packet's size.
     #[inline]
     pub(super) fn bound(&self) -> usize {

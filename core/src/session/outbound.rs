@@ -32,6 +32,9 @@ impl<P: Handle> Session<P> {
         if has_properties && !message.drop_properties && self.is_fixed_without_properties() {
             return Err(PublishError::NeedsVersion5);
         }
+        if has_properties && message.is_falsely_text() {
+            return Err(PublishError::NotText);
+        }
         let qos = message.qos.min(self.config.maximum_qos);
         self.link.limits.check(qos, message.retain, message.bound(), || self.exact_size(message, qos))?;
         let Some(id) = self.clear_way(message, qos) else { return self.publish_later(message, qos, now) };

@@ -19,6 +19,8 @@ pub enum PublishError {
         /// What the broker announced, in bytes.
         maximum: u32,
     },
+    /// The payload format indicator declares UTF-8 text, and the payload is none.
+    NotText,
     /// The broker announced a lower maximum QoS [MQTT-3.2.2-11].
     QosNotSupported(QoS),
     /// The broker announced that it keeps no retained messages [MQTT-3.2.2-14].
@@ -39,6 +41,9 @@ impl fmt::Display for PublishError {
             Self::TooLarge { size, maximum } => {
                 write!(f, "the packet has {size} bytes and the broker takes at most {maximum}")
             }
+            Self::NotText => f.write_str(
+                "the payload is declared to be UTF-8 text and is not: leave the payload format indicator out",
+            ),
             Self::QosNotSupported(maximum) => {
                 write!(f, "the broker takes QoS {} at most", *maximum as u8)
             }

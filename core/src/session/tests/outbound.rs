@@ -458,3 +458,34 @@ fn before_5_0_qos_1_waits_while_the_broker_may_be_full_of_qos_2() {
         assert_eq!(told, ["PUBREL 1", "PUBLISH 3 c", "PUBLISH 4 d"]);
     }
 }
+
+#[test]
+fn a_payload_declared_as_text_is_text() {
+    for version in BOTH {
+        let mut declared = PropertiesBuf::default();
+        declared.payload_format_indicator(true);
+        let mut plain = PropertiesBuf::default();
+        plain.payload_format_indicator(false);
+        let mut story = Story::online(version);
+        for (payload, properties, expected) in [
+            (&b"gr\xc3\xbcn"[..], &declared, true),
+            (b"", &declared, true),
+            (b"gr\xfcn", &declared, false),
+            (b"cut \xc3", &declared, false),
+            (b"gr\xfcn", &plain, true),
+        ] {
+            let message = Outgoing {
+                topic: TopicName::new("topic").unwrap(),
+                payload: Payload::Borrowed(payload),
+                qos: QoS::AtLeastOnce,
+                retain: false,
+                properties: properties.as_properties(),
+                drop_properties: false,
+                tag: Tag(1),
+            };
+            let result = story.session.publish(&message, story.now);
+            assert_eq!(result.is_ok(), expected, "{payload:x?}: {result:?}");
+            assert!(expected || result == Err(PublishError::NotText));
+        }
+    }
+}
