@@ -40,11 +40,12 @@ impl Mosquitto {
         let directory = std::env::temp_dir().join(format!("packetboat-soak-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let here = directory.display();
-        // Every second, which it takes for every two: a process that is killed has forgotten little. On every change is
-        // more than it can bear, and comes after the acknowledgement, too.
+        // Saved every second, which it takes for every two: a process that is killed has forgotten little. On every change is
+        // more than it can bear, and comes after the acknowledgement, too. With its 20 messages in flight it restores the
+        // others as if it had not sent them, so that QoS 2 comes twice, and drops what it confirms beyond them.
         let configuration = format!(
             "listener {port} {address}\nuser root\nallow_anonymous true\npersistence true\npersistence_location {here}/\n\
-             autosave_interval 1\nlog_type all\nmax_queued_messages 0\nmax_inflight_messages 20\n"
+             autosave_interval 1\nlog_type all\nmax_queued_messages 0\nmax_inflight_messages 1000\n"
         );
         fs::write(directory.join("mosquitto.conf"), configuration)?;
         let mut broker = Self { command, child: None, port, directory };
