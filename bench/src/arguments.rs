@@ -14,7 +14,8 @@ sink in another, interleaved and repeated. Medians, spread, and ratios to raw an
   --quick             one short round: does everything still work? The figures mean little
   --peers A,B         clients to measure (all: every one that was compiled in)
   --workloads A,B     publish0 publish1 publish2 receive0 receive1 receive2 mixed0 mixed1 roundtrip0 roundtrip1 idle0 idle1
-                      and of Packetboat alone: tasks0 tasks1 floods fleet (all of these)
+                      and of Packetboat alone: tasks0 tasks1 floods fleet (all of these); publish0 and idle0
+                      also over TLS, beside bare rustls
   --windows A,B       unacknowledged messages at QoS 1 and 2 (as in the table of targets)
   --payloads A,B      bytes (as in the table of targets)
   --runtimes A,B      current, multi (both)

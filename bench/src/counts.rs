@@ -58,6 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
                 size: setting.size,
                 port: if [OURS, CORE].contains(&peer) { 0 } else { sink.port },
                 serial,
+                tls: false,
             };
             let what = format!("{} {peer}", setting.workload);
             match count(&job, FEW, MANY) {

@@ -2,18 +2,23 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt;
+use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::job::Error;
 use crate::memory::Memory;
+use crate::tls;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
 
 /// Starts it and returns its port. It ends with the process.
-pub fn start() -> Result<u16, Error> {
+pub fn start(config: Arc<ServerConfig>) -> Result<u16, Error> {
+    let acceptor = TlsAcceptor::from(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(async { listen() })?;
     let port = listener.local_addr()?.port();
@@ -22,7 +27,7 @@ pub fn start() -> Result<u16, Error> {
             // Refused for want of descriptors: the client says so, and the next may have one.
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream));
+                    tokio::spawn(accept(stream, acceptor.clone()));
                 }
             }
         });
@@ -36,8 +41,31 @@ fn listen() -> io::Result<tokio::net::TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn serve(mut stream: TcpStream) -> Result<(), Error> {
+async fn accept(stream: TcpStream, acceptor: TlsAcceptor) -> Result<(), Error> {
     stream.set_nodelay(true)?;
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    if first[0] == tls::HANDSHAKE { serve_tls(stream, acceptor).await } else { serve(stream).await }
+}
+
+async fn serve_tls(stream: TcpStream, acceptor: TlsAcceptor) -> Result<(), Error> {
+    let mut stream = acceptor.accept(stream).await?;
+    let (mut server, mut buffer) = (Memory::new(), vec![0; 2048]);
+    loop {
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        server.take(&buffer[..read])?;
+        while server.is_ready() {
+            let given = server.give(&mut buffer);
+            stream.write_all(&buffer[..given]).await?;
+        }
+        stream.flush().await?;
+    }
+}
+
+async fn serve(mut stream: TcpStream) -> Result<(), Error> {
     let mut server = Memory::new();
     loop {
         stream.readable().await?;

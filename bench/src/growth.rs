@@ -78,6 +78,7 @@ fn curve(asked: &Asked) -> Result<Curve, Error> {
             size,
             port: 0,
             serial: 2 * index as u32,
+            tls: false,
         };
         // The tables have to be as large as they get before the first count ends.
         let few = if asked.peer == CORE { 20_000 } else { 20_000_u64.max(2 * u64::from(size)) };

@@ -135,6 +135,7 @@ fn job(budget: &Budget, index: usize) -> Job {
         size: 0,
         port: 0,
         serial: 2 * index as u32,
+        tls: false,
     }
 }
 

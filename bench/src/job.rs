@@ -130,6 +130,7 @@ pub struct Job {
     pub port: u16,
     /// Tells the connections of different jobs apart.
     pub serial: u32,
+    pub tls: bool,
 }
 
 impl Job {
@@ -145,17 +146,26 @@ impl Job {
     }
 
     pub fn arguments(&self) -> Vec<String> {
-        let Self { peer, workload, runtime, count, payload, window, size, port, serial } = self;
-        let numbers =
-            [*count, *payload as u64, (*window).into(), (*size).into(), (*port).into(), (*serial).into()];
+        let Self { peer, workload, runtime, count, payload, window, size, port, serial, tls } = self;
+        let numbers = [
+            *count,
+            *payload as u64,
+            (*window).into(),
+            (*size).into(),
+            (*port).into(),
+            (*serial).into(),
+            (*tls).into(),
+        ];
         let mut arguments = vec!["worker".into(), peer.clone(), workload.to_string(), runtime.to_string()];
         arguments.extend(numbers.iter().map(ToString::to_string));
         arguments
     }
 
     pub fn from_arguments(arguments: &[String]) -> Result<Self, Error> {
-        let [peer, workload, runtime, count, payload, window, size, port, serial] = arguments else {
-            return Err("a worker takes peer workload runtime count payload window size port serial".into());
+        let [peer, workload, runtime, count, payload, window, size, port, serial, tls] = arguments else {
+            return Err(
+                "a worker takes peer workload runtime count payload window size port serial tls".into()
+            );
         };
         Ok(Self {
             peer: peer.clone(),
@@ -167,6 +177,7 @@ impl Job {
             size: size.parse()?,
             port: port.parse()?,
             serial: serial.parse()?,
+            tls: tls == "1",
         })
     }
 

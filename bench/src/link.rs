@@ -27,8 +27,8 @@ impl Frame<'_> {
 }
 
 /// A connection and what was read from it. Its buffer grows while reads fill it: idle connections stay small.
-pub struct Link {
-    pub stream: TcpStream,
+pub struct Link<S = TcpStream> {
+    pub stream: S,
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -50,7 +50,13 @@ pub struct Counted {
 impl Link {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream, bytes: Vec::new(), start: 0, end: 0, skip: 0, reads: 0, read_bytes: 0 })
+        Ok(Self::over(stream))
+    }
+}
+
+impl<S: Read + Write> Link<S> {
+    pub fn over(stream: S) -> Self {
+        Self { stream, bytes: Vec::new(), start: 0, end: 0, skip: 0, reads: 0, read_bytes: 0 }
     }
 
     /// The next packet of what was read; `None`: read more.

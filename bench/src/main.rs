@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod setting;
 mod sink;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -78,6 +78,7 @@ fn machine(rounds: usize) -> String {
 fn target(setting: &Setting) -> Option<(&'static str, f64, f64)> {
     let Setting { workload, window, payload, .. } = *setting;
     Some(match (workload, window, payload) {
+        (Publish(0), ..) if setting.tls => ("bare rustls", 0.85, 0.85),
         (Publish(0), _, 64) => ("peer", 3.5, 3.5),
         (Publish(1), 100, 64) => ("peer", 3.0, 3.0),
         (Publish(1), _, 64) => ("peer", 6.0, 6.0),
@@ -130,7 +131,7 @@ fn rates(tables: &BTreeMap<Setting, Row>) -> String {
 /// `[to the best peer, to raw]`, each on one thread and on two.
 fn verdict(setting: &Setting, reached: [[f64; 2]; 2]) -> String {
     let Some((what, current, multi)) = target(setting) else { return "none".into() };
-    let reached = reached[usize::from(what == "raw")];
+    let reached = reached[usize::from(what != "peer")];
     let word = |reached: f64, wanted: f64| if reached >= wanted { "met" } else { "missed" };
     let (first, second) = (word(reached[0], current), word(reached[1], multi));
     format!("{current} and {multi} x {what}: {first}, {second}")
@@ -166,6 +167,9 @@ fn title(setting: &Setting) -> String {
             let _ = write!(text, ", {number} {unit}");
         }
     }
+    if setting.tls {
+        text.push_str(", TLS (raw: rustls)");
+    }
     text
 }
 
@@ -179,7 +183,7 @@ fn everybody(tables: &BTreeMap<Setting, Row>) -> String {
     let names: Vec<&str> = peer_names().collect();
     let mut text = format!("\n| every peer, current / multi | {} |\n|---|", names.join(" | "));
     text.push_str(&"---|".repeat(names.len()));
-    for (setting, row) in tables.iter().filter(|(setting, _)| is_rate(setting.workload)) {
+    for (setting, row) in tables.iter().filter(|(setting, _)| is_rate(setting.workload) && !setting.tls) {
         let _ = write!(text, "\n| {} |", title(setting));
         for name in &names {
             let runtimes = peers::named(name).map_or(&[][..], |peer| peer.runtimes);
@@ -229,15 +233,18 @@ fn name((peer, runtime): &Contender) -> String {
 fn memory(tables: &BTreeMap<Setting, Row>) -> String {
     let rows = [0, 1].map(|subscriptions| tables.get(&Setting::of(Idle(subscriptions))));
     let [Some(bare), Some(subscribed)] = rows else { return String::new() };
+    let over_tls = tables.get(&Setting { tls: true, ..Setting::of(Idle(0)) });
     let mut text = String::from(
-        "\n| resident memory per idle connection, thousands in one process | bare (target 3 KB) | with one subscription (4 KB) |\n\
-         |---|---|---|\n",
+        "\n| resident memory per idle connection, thousands in one process | bare (target 3 KB) | with one subscription (4 KB) | \
+         bare, over TLS (raw: rustls) |\n|---|---|---|---|\n",
     );
     for who in bare.keys() {
-        let cell = |row: &Row| {
-            row.get(who).map_or("fails".into(), |summary| format!("{:.1} KB", summary.value / 1e3))
+        let cell = |row: &Row, missing: &str| {
+            row.get(who).map_or(missing.into(), |summary| format!("{:.1} KB", summary.value / 1e3))
         };
-        let _ = writeln!(text, "| {} | {} | {} |", name(who), cell(bare), cell(subscribed));
+        let secured = over_tls.map_or("-".into(), |row| cell(row, "-"));
+        let (bare, subscribed) = (cell(bare, "fails"), cell(subscribed, "fails"));
+        let _ = writeln!(text, "| {} | {bare} | {subscribed} | {secured} |", name(who));
     }
     text
 }
@@ -337,7 +344,7 @@ fn growth(curves: &[Curve]) -> String {
 fn bars(tables: &BTreeMap<Setting, Row>) -> Vec<plot::Group> {
     let small = tables.iter().filter(|(setting, _)| is_rate(setting.workload) && setting.payload == 64);
     small
-        .filter(|(setting, _)| setting.size == 0)
+        .filter(|(setting, _)| setting.size == 0 && !setting.tls)
         .map(|(setting, row)| {
             let of = |runtime| row.get(&(OURS, runtime)).map_or(0.0, |summary| summary.value);
             plot::Group {

@@ -62,6 +62,7 @@ pub fn json(results: &Results) -> Result<String, Error> {
                 "window": setting.window,
                 "payload": setting.payload,
                 "size": setting.size,
+                "tls": setting.tls,
                 "contenders": contenders,
             })
         })
@@ -205,6 +206,9 @@ fn title(setting: &Setting) -> String {
     }
     if !matches!(setting.workload, Workload::Idle(_)) {
         let _ = write!(title, ", {} B", setting.payload);
+    }
+    if setting.tls {
+        title.push_str(", TLS");
     }
     title
 }

@@ -15,6 +15,7 @@ use crate::peers::{self, OURS, RAW};
 use crate::report;
 use crate::setting::Setting;
 use crate::sink::Sink;
+use crate::tls;
 
 /// Who does it.
 pub type Contender = (&'static str, Runtime);
@@ -30,6 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let ports = [sink.port, sink.crowd_port];
     let mut runner = Runner {
         ports,
+        certificate: sink.certificate.clone(),
         serial: 0,
         counts: BTreeMap::new(),
         millis: arguments.millis,
@@ -39,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let mut results = Results::new();
     for round in 0..arguments.rounds {
         for setting in &arguments.settings {
-            let contenders = contenders(arguments, setting.workload);
+            let contenders = contenders(arguments, setting);
             // Each round starts with another contender, so that none always runs in the wake of the same one.
             let shift = round % contenders.len().max(1);
             for contender in contenders[shift..].iter().chain(&contenders[..shift]) {
@@ -73,9 +75,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-fn contenders(arguments: &Arguments, workload: Workload) -> Vec<Contender> {
+fn contenders(arguments: &Arguments, setting: &Setting) -> Vec<Contender> {
     let mut contenders = Vec::new();
-    let asked = |peer: &&&str| **peer == OURS || !workload.is_ours_alone();
+    let others = !setting.workload.is_ours_alone();
+    let asked = |peer: &&&str| match **peer {
+        OURS => true,
+        RAW => others,
+        _ => others && !setting.tls,
+    };
     for &peer in arguments.peers.iter().filter(asked) {
         let runtimes = peers::named(peer).map_or(&[][..], |peer| peer.runtimes);
         let asked =
@@ -88,6 +95,7 @@ fn contenders(arguments: &Arguments, workload: Workload) -> Vec<Contender> {
 struct Runner {
     /// Of the sink, and of the sink for crowds.
     ports: [u16; 2],
+    certificate: String,
     serial: u32,
     /// How many messages fill the time of a measurement.
     counts: BTreeMap<(Setting, Contender), u64>,
@@ -139,10 +147,11 @@ impl Runner {
             size: if setting.workload == Workload::Fleet { self.crowds[1] } else { setting.size },
             port: self.ports[usize::from(is_crowd)],
             serial: self.serial,
+            tls: setting.tls,
         };
         let program = std::env::current_exe()?;
         let mut worker = Command::new(program);
-        worker.args(job.arguments());
+        worker.args(job.arguments()).env(tls::CERTIFICATE, &self.certificate);
         output_of(&mut worker, if is_crowd { 3 * LIMIT } else { LIMIT })?.parse()
     }
 }

@@ -12,6 +12,8 @@ pub struct Setting {
     pub payload: usize,
     /// What the workload says: topics, tasks.
     pub size: u32,
+    /// Over TLS, beside the same through bare rustls.
+    pub tls: bool,
 }
 
 const WINDOW: u16 = 1000;
@@ -21,7 +23,7 @@ impl Setting {
     /// As the table of targets has it.
     pub fn of(workload: Workload) -> Self {
         let acknowledged = matches!(workload, Publish(1 | 2) | Receive(1 | 2) | Mixed(1 | 2) | Tasks(1 | 2));
-        Self { workload, window: if acknowledged { WINDOW } else { 0 }, payload: SMALL, size: 0 }
+        Self { workload, window: if acknowledged { WINDOW } else { 0 }, payload: SMALL, size: 0, tls: false }
     }
 }
 
@@ -45,6 +47,9 @@ pub fn timed() -> Vec<Setting> {
         Setting { payload: 1 << 20, ..of(Publish(0)) },
         of(Idle(0)),
         of(Idle(1)),
+        Setting { tls: true, ..of(Publish(0)) },
+        Setting { tls: true, payload: 16 << 10, ..of(Publish(0)) },
+        Setting { tls: true, ..of(Idle(0)) },
         of(Floods),
         of(Fleet),
     ];
@@ -98,8 +103,9 @@ mod tests {
     #[test]
     fn windows_and_payloads_replace_those_of_the_table() {
         let chosen = choose(timed(), Some(vec![Publish(0), Publish(1)]), Some(&[7]), Some(&[1]));
-        let of = |workload, window| Setting { workload, window, payload: 1, size: 0 };
-        assert_eq!(chosen, [of(Publish(0), 0), of(Publish(1), 7)]);
+        let of = |workload, window| Setting { workload, window, payload: 1, size: 0, tls: false };
+        let over_tls = Setting { tls: true, ..of(Publish(0), 0) };
+        assert_eq!(chosen, [of(Publish(0), 0), over_tls, of(Publish(1), 7)]);
     }
 
     #[test]

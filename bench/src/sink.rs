@@ -11,11 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use rustls::ServerConfig;
+
 use crate::crowd;
 use crate::floods;
 use crate::frames::{self, Block, Connect, Subscribe};
 use crate::job::{Error, Plan, Workload};
 use crate::link::{Counted, Frame, Link};
+use crate::tls;
 
 /// The sink's process; it ends with its handle.
 pub struct Sink {
@@ -23,6 +26,8 @@ pub struct Sink {
     pub port: u16,
     /// For many connections.
     pub crowd_port: u16,
+    /// What it shows to those who speak TLS.
+    pub certificate: String,
 }
 
 impl Sink {
@@ -34,8 +39,12 @@ impl Sink {
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        let (port, crowd_port) = line.trim().split_once(' ').ok_or("the sink names two ports")?;
-        Ok(Self { child, port: port.parse()?, crowd_port: crowd_port.parse()? })
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [port, crowd_port, certificate] = words[..] else {
+            return Err("the sink names two ports and its certificate".into());
+        };
+        let (port, crowd_port) = (port.parse()?, crowd_port.parse()?);
+        Ok(Self { child, port, crowd_port, certificate: certificate.into() })
     }
 }
 
@@ -62,13 +71,14 @@ pub fn counted(port: u16, client_id: &str) -> Result<Counted, Error> {
 /// The sink itself: prints its port and serves until its input ends.
 pub fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    println!("{} {}", listener.local_addr()?.port(), crowd::start()?);
+    let (config, certificate) = tls::server()?;
+    println!("{} {} {certificate}", listener.local_addr()?.port(), crowd::start(config.clone())?);
     let board = Arc::new(Board::default());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let board = board.clone();
+            let (board, config) = (board.clone(), config.clone());
             // A client that is gone is the end of its connection, not an error.
-            thread::spawn(move || drop(accept(stream, &board)));
+            thread::spawn(move || drop(accept(stream, config, &board)));
         }
     });
     io::stdin().read_to_end(&mut Vec::new())?;
@@ -103,23 +113,33 @@ impl Board {
     }
 }
 
-fn accept(stream: TcpStream, board: &Board) -> Result<(), Error> {
+fn accept(stream: TcpStream, config: Arc<ServerConfig>, board: &Board) -> Result<(), Error> {
     let mut first = [0];
     stream.peek(&mut first)?;
     if first[0] == b'c' {
         return answer(stream, board);
     }
+    if first[0] == tls::HANDSHAKE {
+        let mut link = Link::over(tls::accept(config, stream)?);
+        let Some((connect, plan)) = greet(&mut link)? else { return Ok(()) };
+        return Connection { link, connect, plan, board }.run();
+    }
     let mut link = Link::new(stream)?;
-    let Some((_, body)) = link.wait()? else { return Ok(()) };
-    let connect = Connect::parse(&body).ok_or("not a CONNECT")?;
-    let plan: Plan = connect.client_id.parse()?;
-    link.stream.write_all(frames::connack(connect.level))?;
+    let Some((connect, plan)) = greet(&mut link)? else { return Ok(()) };
     if plan.workload == Workload::Floods {
         let probes = floods::serve(link, &connect, &plan)?;
         board.put(&connect.client_id, probes);
         return Ok(());
     }
     Connection { link, connect, plan, board }.run()
+}
+
+fn greet<S: Read + Write>(link: &mut Link<S>) -> Result<Option<(Connect, Plan)>, Error> {
+    let Some((_, body)) = link.wait()? else { return Ok(None) };
+    let connect = Connect::parse(&body).ok_or("not a CONNECT")?;
+    let plan: Plan = connect.client_id.parse()?;
+    link.stream.write_all(frames::connack(connect.level))?;
+    Ok(Some((connect, plan)))
 }
 
 fn answer(mut stream: TcpStream, board: &Board) -> Result<(), Error> {
@@ -129,8 +149,8 @@ fn answer(mut stream: TcpStream, board: &Board) -> Result<(), Error> {
     Ok(writeln!(stream, "{messages} {nanos} {reads} {bytes}")?)
 }
 
-struct Connection<'a> {
-    link: Link,
+struct Connection<'a, S> {
+    link: Link<S>,
     connect: Connect,
     plan: Plan,
     board: &'a Board,
@@ -145,7 +165,7 @@ enum Asked {
     Messages(Option<u32>),
 }
 
-impl Connection<'_> {
+impl<S: Read + Write> Connection<'_, S> {
     fn run(mut self) -> Result<(), Error> {
         let level = self.connect.level;
         let mut count = self.plan.count;

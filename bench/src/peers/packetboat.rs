@@ -1,16 +1,19 @@
 //! Packetboat in its default configuration, as a program would use it.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use packetboat::{Attempt, Body, Client, Dialing, Io, Options, QoS, Receipt, Subscriber, Transport};
+use packetboat::{
+    Attempt, Body, Client, Dialing, Io, Options, Pem, QoS, Receipt, Subscriber, Tls, Transport,
+};
 
 use super::Peer;
 use crate::frames::{FILTER, TOPIC};
 use crate::job::{Error, Job, Workload};
 use crate::memory::Pipe;
+use crate::tls;
 
 /// From here on payloads are handed over, not lent: who has large ones has them in a buffer of their own.
 const OWNED: usize = 16 * 1024;
@@ -28,6 +31,7 @@ pub(super) fn quality(qos: u8) -> QoS {
 
 pub(super) async fn connect(job: &Job, client_id: String) -> Result<Client, Error> {
     let options = Options::new(&format!("mqtt://127.0.0.1:{}", job.port.max(1))).client_id(client_id);
+    let options = if job.tls { options.tls(trust()?) } else { options };
     let options = if job.window > 1 { options.window(job.window) } else { options };
     let options = if job.port == 0 { options.transport(InMemory(Some(Pipe::new()).into())) } else { options };
     let options = match job.workload {
@@ -38,6 +42,16 @@ pub(super) async fn connect(job: &Job, client_id: String) -> Result<Client, Erro
         _ => options,
     };
     Ok(Client::connect(options).await?)
+}
+
+/// One for all connections, as a program has it.
+fn trust() -> Result<Tls, Error> {
+    static TLS: OnceLock<Tls> = OnceLock::new();
+    if let Some(tls) = TLS.get() {
+        return Ok(tls.clone());
+    }
+    let tls = Tls::new().authority(Pem::memory(tls::certificate()?)).server_name(tls::NAME);
+    Ok(TLS.get_or_init(|| tls).clone())
 }
 
 /// The transport of counts: no socket, no system call.
