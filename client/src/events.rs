@@ -74,6 +74,8 @@ pub struct Connected {
 pub enum Disconnection {
     /// A connection ended.
     Ended(Cause),
+    /// A connection ended with words of a layer below MQTT: TLS refused, or the WebSocket was closed with a complaint.
+    Broken(Arc<std::io::Error>),
     /// An attempt failed.
     Failed(ConnectError),
 }
@@ -82,6 +84,7 @@ impl fmt::Display for Disconnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => error.fmt(f),
+            Self::Broken(error) => write!(f, "the connection broke: {error}"),
             Self::Ended(Cause::Requested) => f.write_str("disconnected as requested"),
             Self::Ended(Cause::Lost) => f.write_str("the connection was lost"),
             Self::Ended(Cause::Refused { reason, .. }) => {

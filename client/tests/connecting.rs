@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{connected, disconnected, options, within};
@@ -376,4 +378,61 @@ fn a_runtime_that_goes_away_resolves_everybody() {
     let ended = other.block_on(within(Duration::from_secs(5), receipt));
     assert!(matches!(ended, Err(packetboat::PublishError::Closed)), "{ended:?}");
     other.block_on(within(Duration::from_secs(5), client.disconnect())).unwrap_err();
+}
+
+/// `None`, and said so, where this machine has no IPv6.
+fn ipv6_listener(port: u16) -> Option<std::net::TcpListener> {
+    match std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, port)) {
+        Ok(listener) => Some(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => panic!("{error}"),
+        Err(error) => {
+            eprintln!("SKIPPED: this machine has no IPv6: {error}");
+            None
+        }
+    }
+}
+
+/// Carries bytes from here to there, and counts the connections.
+async fn count_and_carry(listener: std::net::TcpListener, to: u16, count: Arc<AtomicU32>) {
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    while let Ok((mut stream, _)) = listener.accept().await {
+        count.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            let mut broker = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut broker).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_literal_and_a_name_with_several_addresses_lead_there() {
+    let broker = Broker::start().await.unwrap();
+    let Some(listener) = ipv6_listener(0) else { return };
+    let port = listener.local_addr().unwrap().port();
+    let count = Arc::new(AtomicU32::new(0));
+    tokio::spawn(count_and_carry(listener, broker.port(), count.clone()));
+    for server in [
+        Options::new(&format!("mqtt://[::1]:{port}")),
+        Options::new(&format!("mqtt://user:pass%3Aword@[::1]:{port}")),
+        Options::for_server(packetboat::Server::new("::1", port)),
+    ] {
+        let client = Client::connect(server).await.unwrap();
+        client.publish("six", "x").qos(QoS::ExactlyOnce).await.unwrap();
+        client.disconnect().await.unwrap();
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+    // Whichever of its addresses the name has, the port is open on one of them alone.
+    let names = std::net::ToSocketAddrs::to_socket_addrs(&("localhost", port)).unwrap();
+    let families: Vec<bool> = names.map(|address| address.is_ipv6()).collect();
+    if families.contains(&true) {
+        let client = Client::connect(Options::new(&format!("mqtt://localhost:{port}"))).await.unwrap();
+        client.disconnect().await.unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 4);
+    } else {
+        eprintln!("SKIPPED: localhost has no address of IPv6 here");
+    }
+    let client = Client::connect(Options::new(&format!("mqtt://localhost:{}", broker.port()))).await.unwrap();
+    client.disconnect().await.unwrap();
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
 }

@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
 #[allow(dead_code, reason = "each test program uses a part")]
+#[path = "../../client/tests/common/certificates.rs"]
+mod certificates;
+#[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../client/tests/common/mosquitto.rs"]
 mod mosquitto;
 
 use std::time::Duration;
 
-use mosquitto::{Mosquitto, mosquitto_with};
+use certificates::{Authority, params};
+use mosquitto::{Mosquitto, mosquitto_with, mosquitto_with_files};
 use packetboat::{Client, ConnectError, ConnectStage, DialError, Options, QoS};
 use packetboat_openssl::{OpenSsl, OpenSslError};
 use tokio::io::AsyncReadExt;
@@ -19,7 +23,7 @@ const KEY: [u8; 8] = [0x00, 0x01, 0x02, 0x03, 0xfd, 0xfe, 0xff, 0x80];
 fn broker(more: &str) -> Option<(Mosquitto, u16)> {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = std::env::temp_dir().join(format!("packetboat-psk-{}-{port}", std::process::id()));
-    std::fs::write(&file, "boat:00010203fdfeff80\n").unwrap();
+    std::fs::write(&file, "boat:00010203fdfeff80\nreader:6b6579\n").unwrap();
     let configuration =
         format!("psk_file {}\nlistener {port} 127.0.0.1\npsk_hint packetboat\n{more}\n", file.display());
     let broker = mosquitto_with(&configuration);
@@ -65,6 +69,67 @@ async fn identity_and_key_open_the_door_on_every_version_of_tls() {
     // A cipher string without suites for 1.3 means 1.2.
     let Some((_broker, port)) = broker("") else { return };
     works(options(port, OpenSsl::new().psk("boat", KEY).ciphers("PSK"))).await;
+}
+
+#[tokio::test]
+async fn the_example_runs() {
+    let Some((_broker, port)) = broker("") else { return };
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.ancestors().nth(2).unwrap().join("examples").join("psk");
+    if !example.exists() {
+        eprintln!("SKIPPED: cargo builds no examples when it is told which tests to build");
+        return;
+    }
+    let url = format!("mqtts://127.0.0.1:{port}");
+    let ended = tokio::process::Command::new(example).args([&url, "reader", "key"]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(said, "published over TLS with a pre-shared key\n", "{ended:?}");
+}
+
+#[tokio::test]
+async fn certificates_are_verified_and_shown_and_their_name_may_be_another() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (server, client) = (authority.sign(&params(&["broker.example"])), authority.client("boat"));
+    let files = "cafile {directory}/ca.pem\ncertfile {directory}/server.pem\nkeyfile {directory}/server.key\n\
+                 require_certificate true\nuse_identity_as_username true\n";
+    let other = stranger.client("boat");
+    let contents = [
+        ("ca.pem", &*authority.pem),
+        ("server.pem", &server.certificate),
+        ("server.key", &server.key),
+        ("client.pem", &client.certificate),
+        ("client.key", &client.key),
+        ("stranger.pem", &stranger.pem),
+        ("other.pem", &other.certificate),
+        ("other.key", &other.key),
+    ];
+    let Some(broker) = mosquitto_with_files(files, &contents) else { return };
+    let path = |name: &str| broker.directory().join(name);
+    let trusting = || OpenSsl::new().ca_file(path("ca.pem"));
+    let good =
+        || trusting().server_name("broker.example").certificate(path("client.pem"), path("client.key"));
+    works(options(broker.port(), good())).await;
+    let refused = async |tls| error(options(broker.port(), tls)).await;
+    // The address is not the certificate's name.
+    let nameless = trusting().certificate(path("client.pem"), path("client.key"));
+    for untrusted in [nameless, good().server_name("other.example"), good().ca_file(path("stranger.pem"))] {
+        let error = refused(untrusted).await;
+        assert!(matches!(error, OpenSslError::Certificate(_)), "{error:?}");
+    }
+    // Nor do the system's authorities know it.
+    let error = refused(OpenSsl::new().server_name("broker.example")).await;
+    assert!(matches!(error, OpenSslError::Certificate(_)), "{error:?}");
+    let mismatched = refused(good().certificate(path("client.pem"), path("other.key"))).await;
+    assert!(matches!(mismatched, OpenSslError::Setting { .. }), "{mismatched:?}");
+    let missing = refused(good().certificate("/no/such/file", path("client.key"))).await;
+    assert!(matches!(missing, OpenSslError::Setting { what: "the client certificate", .. }), "{missing:?}");
+    // TLS 1.3 refuses when the client is done already: it comes as the end of the connection.
+    for tls in
+        [trusting().server_name("broker.example"), good().certificate(path("other.pem"), path("other.key"))]
+    {
+        let error = connect(options(broker.port(), tls)).await.expect_err("it must not connect");
+        assert!(error.to_string().contains("alert"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -119,7 +184,7 @@ async fn a_silent_server_costs_the_limit_has_its_own_answer_and_leaves_nothing_b
     let port = listener.local_addr().unwrap().port();
     let tls = OpenSsl::new().psk("boat", KEY);
     let (error, ()) =
-        tokio::join!(connect(options(port, tls).connect_timeout(Duration::from_millis(300))), async {
+        tokio::join!(connect(options(port, tls).connect_timeout(Duration::from_secs(3))), async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut hello = Vec::new();
             stream.read_to_end(&mut hello).await.unwrap();

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
 #[allow(dead_code, reason = "each test program uses a part")]
+#[path = "../../client/tests/common/certificates.rs"]
+mod certificates;
+#[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../client/tests/common/mosquitto.rs"]
 mod mosquitto;
 
@@ -10,13 +13,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certificates::{Authority, Pair};
 use mosquitto::mosquitto_with;
 use packetboat::{Client, ConnectError, ConnectStage, DialError, Event, Options, QoS, VersionChoice};
 use packetboat_quic::{Quic, QuicError};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, ServerConfig};
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
@@ -37,17 +43,26 @@ impl Drop for Relay {
 impl Relay {
     /// To this broker, under this name.
     fn start(broker: SocketAddr, name: &str) -> Self {
+        Self::asking(broker, name, None)
+    }
+
+    /// One that asks for a certificate of these authorities.
+    fn asking(broker: SocketAddr, name: &str, clients: Option<RootCertStore>) -> Self {
         let certified = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         let certificate = certified.cert.pem();
         let key = PrivateKeyDer::from_pem_slice(certified.signing_key.serialize_pem().as_bytes()).unwrap();
         let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
             .unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(roots) => builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+            ),
+        };
+        let mut tls = builder.with_single_cert(chain, key).unwrap();
         tls.alpn_protocols = vec![b"mqtt".to_vec()];
         let configuration = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
         let endpoint = Endpoint::server(configuration, "127.0.0.1:0".parse().unwrap()).unwrap();
@@ -166,6 +181,46 @@ async fn a_cut_is_mended() {
     }
     assert!(seen.iter().any(|event| matches!(event, Event::Disconnected { .. })), "{seen:?}");
     client.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_certificate_opens_the_door_and_none_or_a_strangers_does_not() {
+    let Some(broker) = mosquitto_with("") else { return };
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+    let relay = Relay::asking(broker_address(&broker), "localhost", Some(roots));
+    let folder = broker.directory();
+    let with = |name: &str, pair: Pair| {
+        let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+        std::fs::write(&certificate, pair.certificate).unwrap();
+        std::fs::write(&key, pair.key).unwrap();
+        relay.quic().certificate(certificate, key)
+    };
+    let client = connect(relay.options(with("good", authority.client("boat")))).await.unwrap();
+    client.publish("quic/mutual", "x").qos(QoS::AtLeastOnce).await.unwrap();
+    client.disconnect().await.unwrap();
+    for refused in [relay.quic(), with("bad", stranger.client("boat"))] {
+        let error = connect(relay.options(refused)).await.expect_err("it must not connect");
+        assert!(error.to_string().to_lowercase().contains("certificate"), "{error:?}");
+    }
+    let missing = error(relay.options(relay.quic().certificate(&relay.ca_file, "/no/such/key"))).await;
+    assert!(matches!(missing, QuicError::File { .. }), "{missing:?}");
+}
+
+#[tokio::test]
+async fn the_example_runs() {
+    let Some(broker) = mosquitto_with("") else { return };
+    let relay = Relay::start(broker_address(&broker), "localhost");
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.ancestors().nth(2).unwrap().join("examples").join("publish");
+    if !example.exists() {
+        eprintln!("SKIPPED: cargo builds no examples when it is told which tests to build");
+        return;
+    }
+    let url = format!("mqtts://localhost:{}", relay.endpoint.local_addr().unwrap().port());
+    let ended = tokio::process::Command::new(example).arg(&url).arg(&relay.ca_file).output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "published over QUIC\n", "{ended:?}");
 }
 
 #[tokio::test]

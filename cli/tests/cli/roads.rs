@@ -62,6 +62,30 @@ fn the_proxy_of_the_environment_counts_when_asked_for_and_not_for_exceptions() {
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
 }
 
+/// Only root may show the command a file of hosts with a name that has two addresses.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_with_several_addresses_leads_to_the_one_that_answers() {
+    use crate::support::{Embedded, Running};
+    use std::process::{Command, Stdio};
+    let may = Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: only root can give a name two addresses");
+        return;
+    }
+    let (embedded, folder) = (Embedded::start(), crate::support::Folder::new());
+    let hosts = folder.file("hosts");
+    // The broker is at the last one alone.
+    std::fs::write(&hosts, "127.0.0.76 twofold.test\n127.0.0.77 twofold.test\n127.0.0.1 twofold.test\n")
+        .unwrap();
+    let mut command = Command::new("unshare");
+    let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(&hosts).arg(env!("CARGO_BIN_EXE_packetboat"));
+    command.args(["pub", "-h", "twofold.test", "-t", "a", "-m", "x", "-q", "1", "-p"]);
+    command.arg(embedded.broker.port().to_string());
+    Running::start(command).end().expect(0);
+}
+
 #[test]
 fn a_socket_in_the_file_system_leads_to_mosquitto() {
     // Paths of sockets have 108 bytes at most.

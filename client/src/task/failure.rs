@@ -1,5 +1,7 @@
 //! Why an attempt failed, and whether an older version is to be tried [engine rule 16].
 
+use std::sync::Arc;
+
 use packetboat_core::session::Cause;
 use packetboat_core::wire::{Reason, Version};
 
@@ -93,6 +95,11 @@ pub(super) fn of_attempt(server: Server, cause: Cause, reader: &Reader, fallback
             ConnectError::Unreachable { server, error: DialError::Tls(error) }
         }
         _ if reader.heard == 0 && fallback.closed() => return After::Again,
+        _ if let Some(words) = reader.complaint() => {
+            let words: Box<dyn std::error::Error + Send + Sync> =
+                format!("the connection broke before the broker answered: {words}").into();
+            ConnectError::Unreachable { server, error: DialError::Transport(Arc::from(words)) }
+        }
         _ => match guess(reader.first) {
             Some(guess) => {
                 let what = "it closed the connection after a few bytes";

@@ -198,6 +198,11 @@ impl Task {
                 let error = ConnectError::NotAuthenticated { server: self.server(), error };
                 After::Failed(Disconnection::Failed(error), 0)
             }
+            (Some((Cause::Lost, lost_qos0)), None)
+                if was_online && let Some(words) = online.reader.complaint() =>
+            {
+                After::Failed(Disconnection::Broken(words), lost_qos0)
+            }
             (Some((cause, lost_qos0)), None) if was_online => {
                 After::Failed(Disconnection::Ended(cause), lost_qos0)
             }

@@ -165,6 +165,16 @@ impl Reader {
         self.error.as_ref().and_then(TlsError::in_io)
     }
 
+    /// What a layer below MQTT says of the end, if it says more than that there is one.
+    pub(super) fn complaint(&self) -> Option<Arc<io::Error>> {
+        let is_end = |error: &&io::Error| {
+            matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
+        };
+        let error = self.error.as_ref().filter(|error| !is_end(error))?;
+        let words = error.get_ref()?.to_string();
+        Some(Arc::new(io::Error::new(error.kind(), words)))
+    }
+
     /// Writing failed: perhaps the other side has said why.
     pub(super) fn last_word(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) {
         let mut bytes = [0; 1024];

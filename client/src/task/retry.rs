@@ -76,8 +76,10 @@ impl Task {
     pub(super) fn fail(&mut self, cause: Disconnection, lost_qos0: usize) {
         let now = self.shared.now();
         let (server, kind) = (self.server(), Kind::of(&cause));
-        if let Disconnection::Ended(ended) = &cause {
-            self.watch_rivals(ended, kind, now);
+        match &cause {
+            Disconnection::Ended(ended) => self.watch_rivals(ended, kind, now),
+            Disconnection::Broken(_) => self.watch_rivals(&Cause::Lost, kind, now),
+            Disconnection::Failed(_) => {}
         }
         let followed = kind == Kind::SentAway && self.follow(&server, &cause);
         let next = if followed {
@@ -104,7 +106,7 @@ impl Task {
                 self.backoff.refused(now)
             }
             (Kind::SentAway, _) => self.backoff.sent_away(now),
-            (Kind::Passing, Disconnection::Ended(_)) => self.backoff.lost(now),
+            (Kind::Passing, Disconnection::Ended(_) | Disconnection::Broken(_)) => self.backoff.lost(now),
             // However long it stood before it was taken over: each would have its turn, for ever.
             _ => self.backoff.failed(now),
         };
@@ -129,7 +131,7 @@ impl Task {
             self.finish(&End::GaveUp);
             let error = match cause {
                 Disconnection::Failed(error) => error,
-                Disconnection::Ended(_) => ConnectError::Closed,
+                Disconnection::Ended(_) | Disconnection::Broken(_) => ConnectError::Closed,
             };
             let _ = first.send(Err(error));
             return;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A running mosquitto.
@@ -58,6 +58,11 @@ fn program() -> Option<PathBuf> {
 impl Mosquitto {
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where its files are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub(crate) fn url(&self) -> String {

@@ -67,3 +67,45 @@ async fn mosquitto_without_tls_is_told_apart() {
     );
     assert!(told && error.to_string().contains("TLS"), "{error:?}");
 }
+
+/// A broker whose second listener speaks WebSocket over TLS, and that listener's port.
+#[cfg(feature = "websocket")]
+fn websocket_broker(authority: &Authority, more: &str) -> Option<(Mosquitto, u16)> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = authority.server();
+    let files =
+        "cafile {directory}/ca.pem\ncertfile {directory}/server.pem\nkeyfile {directory}/server.key\n";
+    let contents =
+        [("ca.pem", &*authority.pem), ("server.pem", &server.certificate), ("server.key", &server.key)];
+    let listener = format!("listener {port} 127.0.0.1\nprotocol websockets\n{files}{more}");
+    Some((mosquitto_with_files(&listener, &contents)?, port))
+}
+
+#[cfg(feature = "websocket")]
+#[tokio::test]
+async fn a_websocket_over_tls_leads_to_mosquitto_with_a_client_certificate_too() {
+    let authority = Authority::new();
+    let with = |pair: crate::common::certificates::Pair| {
+        trusting(&authority.pem).client_certificate(Pem::memory(pair.certificate), Pem::memory(pair.key))
+    };
+    let Some((_broker, port)) = websocket_broker(&authority, "") else { return };
+    let url = format!("wss://localhost:{port}/mqtt");
+    let at = |tls| crate::common::options(&url).tls(tls);
+    for version in crate::common::VERSIONS {
+        talks(at(trusting(&authority.pem)).version(version)).await;
+    }
+    talks(crate::common::options(&url.replace("wss", "ws")).tls(trusting(&authority.pem))).await;
+    let stranger = tls_error(at(trusting(&Authority::new().pem))).await;
+    assert!(matches!(stranger, TlsError::Certificate(_)), "{stranger:?}");
+    let plain = connect_error(crate::common::options(&url.replace("wss", "ws"))).await;
+    assert!(plain.to_string().contains("TLS"), "{plain}");
+
+    let required = "require_certificate true\nuse_identity_as_username true\n";
+    let Some((_broker, port)) = websocket_broker(&authority, required) else { return };
+    let at = |tls| crate::common::options(&format!("wss://localhost:{port}/mqtt")).tls(tls);
+    talks(at(with(authority.client("boat")))).await;
+    for refused in [trusting(&authority.pem), with(Authority::new().client("boat"))] {
+        let error = connect_error(at(refused)).await;
+        assert!(error.to_string().contains("TLS"), "{error:?}");
+    }
+}

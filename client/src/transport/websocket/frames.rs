@@ -9,6 +9,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -98,7 +99,7 @@ impl AsyncWrite for Frames {
 fn closed(frame: Option<CloseFrame>) -> io::Result<()> {
     match frame {
         Some(CloseFrame { code, reason }) if !matches!(code, CloseCode::Normal | CloseCode::Away) => {
-            let what = format!("the server closed the WebSocket: {code} {reason:?}");
+            let what = format!("the server closed the WebSocket: {code} {:?}", reason.as_str());
             Err(io::Error::new(io::ErrorKind::ConnectionAborted, what))
         }
         _ => Ok(()),
@@ -109,6 +110,7 @@ fn failed(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
         Error::ConnectionClosed | Error::AlreadyClosed => io::ErrorKind::BrokenPipe.into(),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => io::ErrorKind::ConnectionReset.into(),
         other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
     }
 }
