@@ -225,6 +225,9 @@ pub enum Event {
         /// How many.
         messages: u64,
     },
+    /// So many messages were dropped unsent: the queue was full and its [policy](crate::QueuePolicy) said so, or they were
+    /// of QoS 0, and [not kept](crate::Options::queue_qos0_offline). Their receipts fail, too.
+    QueueDropped(u64),
     /// So many messages belonged to no stream. They were acknowledged.
     Unclaimed(u64),
     /// A message has not been acknowledged for 30 s and others wait behind it, since acknowledgements go in the order of

@@ -481,6 +481,34 @@ async fn a_hint_that_the_network_is_up_ends_a_wait_and_forgets_nothing() {
     assert!(now.elapsed() < SECOND);
     let attempts = patient(network.attempts(8)).await;
     assert_eq!(attempts[7].0, 60, "the delay has gone on growing");
+    let now = tokio::time::Instant::now();
+    client.connect_now();
+    network.attempts(9).await;
+    assert!(now.elapsed() < SECOND);
+}
+
+/// Whoever does not listen is told how much was missed, and holds no memory.
+#[tokio::test(start_paused = true)]
+async fn events_that_were_not_taken_in_time_are_counted() {
+    let network = Network::new([]);
+    let client = Client::start(exact(&network).backoff(SECOND, SECOND)).unwrap();
+    let mut late = client.events();
+    let mut all = 0;
+    let counted = Arc::new(AtomicU32::new(0));
+    let count = counted.clone();
+    let _handler = client.on_event(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    patient(network.attempts(300)).await;
+    client.go_offline().await;
+    let total = counted.load(Ordering::Relaxed);
+    assert!(total > 500, "{total}");
+    let Some(Event::Missed(missed)) = late.next().await else { panic!("nothing is said to be missing") };
+    while all + u32::try_from(missed).unwrap() < total {
+        assert!(!matches!(late.next().await, Some(Event::Missed(_))));
+        all += 1;
+    }
+    assert_eq!(all, 256);
 }
 
 #[tokio::test(start_paused = true)]

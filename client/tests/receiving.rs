@@ -229,6 +229,7 @@ async fn full_streams_drop_what_their_policy_says_and_count_it() {
     let mut oldest = client.subscription("a").policy(StreamPolicy::DropOldest).capacity(3).await.unwrap();
     let mut newest = client.subscription("a").policy(StreamPolicy::DropNewest).capacity(3).await.unwrap();
     let mut all = client.messages();
+    let mut events = client.events();
     let publisher = publisher(&broker).await;
     eleven(&publisher).await;
     assert_eq!(until_last(&mut all).await.len(), 11);
@@ -238,6 +239,13 @@ async fn full_streams_drop_what_their_policy_says_and_count_it() {
         assert_eq!(next(&mut newest).await.payload(), [number]);
     }
     assert_eq!(newest.dropped(), 8);
+    for _ in 0..2 {
+        let told = event(&mut events, |event| match event {
+            Event::Dropped { filter: Some(filter), messages } => Some((filter.to_string(), *messages)),
+            _ => None,
+        });
+        assert_eq!(told.await, ("a".to_owned(), 8));
+    }
     drop((oldest, newest, all));
     settled(&broker, "full").await;
     client.disconnect().await.unwrap();

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use packetboat_core::session::{self, Arrival, Release, SessionMode, Tag, Verdict};
+use packetboat_core::session::{self, Arrival, Cause, Release, SessionMode, Tag, Verdict};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{QoS, Reason};
@@ -78,6 +78,11 @@ impl Inner {
                 self.tell(&Event::Abandoned { messages, window });
             }
             session::Event::SubscriptionsRestored => self.tell(&Event::SubscriptionsRestored),
+            session::Event::Dropped { messages } => {
+                // Told by the task, so that a flood makes few events.
+                self.queue_dropped += messages;
+                self.wake_task_for(WakesFor::Commands);
+            }
             session::Event::Connected { session_present, version, properties } => {
                 if session_present {
                     // QoS 1 comes again, from the first that was not acknowledged; what nobody has taken is forgotten,
@@ -98,18 +103,22 @@ impl Inner {
             }
             session::Event::Authentication { reason: Reason::SUCCESS, .. } => self.end_again(Ok(())),
             session::Event::Disconnected { cause, lost_qos0 } => {
-                self.end_again(Err(ReauthenticateError::Disconnected));
-                self.connected = None;
-                self.ended = Some((cause, lost_qos0));
-                // The broker delivers QoS 1 again; QoS 2 it does not, while the session lasts.
-                self.unclaimed.waiting.retain(|(message, ..)| message.qos() == QoS::ExactlyOnce);
-                for flush in self.flushes.values_mut() {
-                    flush.target = None;
-                }
+                self.on_disconnected(cause, lost_qos0);
             }
             // A vocabulary that grows: what is not known here concerns nobody.
             #[allow(unreachable_patterns, reason = "the store's events come with the store")]
             _ => {}
+        }
+    }
+
+    fn on_disconnected(&mut self, cause: Cause, lost_qos0: usize) {
+        self.end_again(Err(ReauthenticateError::Disconnected));
+        self.connected = None;
+        self.ended = Some((cause, lost_qos0));
+        // The broker delivers QoS 1 again; QoS 2 it does not, while the session lasts.
+        self.unclaimed.waiting.retain(|(message, ..)| message.qos() == QoS::ExactlyOnce);
+        for flush in self.flushes.values_mut() {
+            flush.target = None;
         }
     }
 
@@ -255,6 +264,10 @@ impl Inner {
             }
         }
         self.expire_unclaimed(now);
+        if self.queue_dropped > 0 {
+            let messages = std::mem::take(&mut self.queue_dropped);
+            self.tell(&Event::QueueDropped(messages));
+        }
         if self.unclaimed.count > 0 {
             let count = std::mem::take(&mut self.unclaimed.count);
             self.tell(&Event::Unclaimed(count));

@@ -89,6 +89,8 @@ pub(crate) struct Inner {
     pub(crate) defaults: Option<Box<Defaults>>,
     pub(crate) queue_messages: usize,
     pub(crate) queue_bytes: usize,
+    /// Messages that the queue dropped and nobody was told of yet.
+    pub(crate) queue_dropped: u64,
     /// Unacknowledged messages the broker may have on the way to us.
     pub(crate) inbound_window: u16,
     pub(crate) flushes: Slab<Flush>,
@@ -218,6 +220,7 @@ impl Shared {
             defaults: settings.options.unusual_defaults(),
             queue_messages: settings.options.queue_messages,
             queue_bytes: settings.options.queue_bytes,
+            queue_dropped: 0,
             inbound_window: settings.options.inbound_messages,
             flushes: Slab::default(),
             limits: BinaryHeap::new(),

@@ -7,6 +7,7 @@ mod brokers;
 #[path = "../common/mod.rs"]
 mod common;
 mod keys;
+mod qualification;
 mod relay;
 mod trust;
 

@@ -306,6 +306,11 @@ pub enum Event {
     },
     /// All subscriptions of the session stand again after a reconnect.
     SubscriptionsRestored,
+    /// Messages were dropped because the queue was full or keeps none of QoS 0 offline: [`Outcome::Dropped`].
+    Dropped {
+        /// How many.
+        messages: u64,
+    },
     /// A message was given up because connections ended whenever it was sent: [`Outcome::Poison`].
     Poison {
         /// Where it was to go.

@@ -4,7 +4,7 @@
 //! waiting for the store are one case. Before a message that nothing holds back and that overtakes nothing the pump
 //! would do nothing else: it is encoded at once. With QoS 0 it makes no record.
 
-use super::event::{Accepted, Outcome, Outgoing, Payload, Ticket};
+use super::event::{Accepted, Event, Outcome, Outgoing, Payload, Ticket};
 use super::handle::Handle;
 use super::limits::PUBLISH_OVERHEAD;
 use super::options::Overflow;
@@ -144,7 +144,17 @@ impl<P: Handle> Session<P> {
         let slot = self.outbound.records.insert(&message.parts(message.qos), 0, Instant::default());
         let ticket = self.outbound.records.ticket(slot);
         self.report(slot, Outcome::Dropped);
+        self.count_dropped();
         Accepted::Recorded(ticket)
+    }
+
+    /// A flood of messages makes few events.
+    #[cold]
+    fn count_dropped(&mut self) {
+        match self.events.back_mut() {
+            Some(Event::Dropped { messages }) => *messages += 1,
+            _ => self.events.push_back(Event::Dropped { messages: 1 }),
+        }
     }
 
     fn make_room(&mut self, size: usize, now: Instant) -> bool {
@@ -161,6 +171,7 @@ impl<P: Handle> Session<P> {
             };
             let Some(slot) = oldest else { return false };
             self.finish_record(slot, Outcome::Dropped);
+            self.count_dropped();
         }
         true
     }

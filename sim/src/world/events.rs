@@ -22,7 +22,8 @@ impl World {
                 | Event::Poison { .. }
                 | Event::Authentication { .. }
                 | Event::Held { .. }
-                | Event::Abandoned { .. } => {}
+                | Event::Abandoned { .. }
+                | Event::Dropped { .. } => {}
             }
         }
         match self.pair.complaints().first() {

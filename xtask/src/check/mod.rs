@@ -5,6 +5,7 @@ mod fence;
 mod house;
 mod lengths;
 mod lints;
+mod lists;
 pub(crate) mod source;
 
 use crate::context::Context;
@@ -26,6 +27,10 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("house rules", |context| over_sources(context, house::violations)),
         Step::new("lengths", lengths),
         Step::new("statements", spec::check),
+        Step::new("lists", |context| match lists::violations(&context.root) {
+            Ok(findings) => findings.into(),
+            Err(why) => Outcome::Failed(why),
+        }),
         Step::new("clippy", lints::clippy),
         Step::new("rustdoc", lints::rustdoc),
     ]
