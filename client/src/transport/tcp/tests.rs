@@ -98,6 +98,16 @@ async fn options_reach_the_socket() {
     assert!(!stream.nodelay().unwrap() && !SockRef::from(&stream).keepalive().unwrap());
 }
 
+/// Why: `cargo xtask soak links`, where a slow link gets a large message.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_system_takes_no_more_than_it_can_send_soon() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stream = Tcp::new().connect(&attempt(), "127.0.0.1", port).await.unwrap();
+    assert_eq!(SockRef::from(&stream).tcp_notsent_lowat().unwrap(), 128 * 1024);
+}
+
 #[tokio::test]
 async fn a_local_address_or_interface_that_does_not_do_is_named() {
     for (options, name) in [
