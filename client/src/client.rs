@@ -272,6 +272,19 @@ impl Client {
         self.handle.shared.lock().state()
     }
 
+    /// Is there a connection?
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.handle.shared.watch().borrow().is_connected()
+    }
+
+    /// What the broker's last answer to CONNECT was, whether or not there is a connection now; `None` before the first.
+    /// It reads as text, and [`Reason::return_code`] has the number of 3.1.1.
+    #[must_use]
+    pub fn return_code(&self) -> Option<Reason> {
+        self.handle.shared.lock().answer
+    }
+
     /// Where the client stands, to be watched.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {

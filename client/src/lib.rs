@@ -51,6 +51,7 @@ struct Readme;
 
 mod authentication;
 mod body;
+mod callback;
 mod client;
 mod credentials;
 mod defaults;
@@ -58,8 +59,11 @@ mod error;
 mod events;
 mod guess;
 mod hooks;
+#[cfg(feature = "serde")]
+mod json;
 mod message;
 mod options;
+mod ping;
 mod publish;
 mod queue;
 mod receipt;
@@ -93,6 +97,7 @@ pub use authentication::{AuthenticationError, Authenticator, Exchange, Reauthent
 #[cfg(feature = "scram")]
 pub use authentication::{Scram, ScramHash};
 pub use body::Body;
+pub use callback::Callback;
 pub use client::Client;
 pub use credentials::Credentials;
 pub use defaults::TopicDefaults;
@@ -104,6 +109,7 @@ pub use events::{Connected, Disconnection, Event, EventHandler, Events, Leave, S
 pub use hooks::{Failure, OnFailure, PrepareError, Preparing, Refusals};
 pub use message::Message;
 pub use options::{Jitter, Options, QueuePolicy, VersionChoice};
+pub use ping::PingError;
 pub use publish::{Enqueue, Publish};
 pub use queue::QueuedMessage;
 pub use receipt::{Published, Receipt, Stage};
@@ -113,7 +119,7 @@ pub use servers::ServerOptions;
 pub use settings::OptionsError;
 pub use streamed::{ReadAt, StreamedPayload};
 pub use subscribe::{SubscribeMany, Subscription, ToMessages};
-pub use subscriber::{End, StreamPolicy, Subscriber};
+pub use subscriber::{End, NothingCame, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
 pub use timed::Timed;
 pub use transport::{

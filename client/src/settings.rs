@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use packetboat_core::session::{Config, ConnectOptions, Overflow, SessionMode};
 use packetboat_core::topic::{TopicError, TopicName};
@@ -134,7 +135,6 @@ impl Settings {
     /// What CONNECT says, but for user name and password, which each attempt brings.
     pub(crate) fn connect(&self) -> ConnectOptions {
         let options = &self.options;
-        let seconds = options.keep_alive.as_secs() + u64::from(options.keep_alive.subsec_nanos() > 0);
         let mut properties = options.properties.clone();
         if options.exchange.response_information {
             properties.request_response_information(true);
@@ -142,7 +142,8 @@ impl Settings {
         ConnectOptions {
             version: options.config().fixed_version.unwrap_or(Version::V5),
             client_id: self.client_id.to_string(),
-            keep_alive: u16::try_from(seconds).unwrap_or(u16::MAX),
+            keep_alive: whole_seconds(options.keep_alive),
+            probe_ahead: whole_seconds(options.probe_ahead),
             session: options.session,
             username: None,
             password: None,
@@ -253,6 +254,10 @@ impl std::error::Error for OptionsError {
     }
 }
 
+fn whole_seconds(time: Duration) -> u16 {
+    u16::try_from(time.as_secs() + u64::from(time.subsec_nanos() > 0)).unwrap_or(u16::MAX)
+}
+
 pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), OptionsError> {
     if text.len() > usize::from(u16::MAX) {
         return Err(OptionsError::TooLong(what));
@@ -290,7 +295,6 @@ mod tests {
     use super::*;
     use packetboat_core::session::Will;
     use packetboat_core::wire::{PropertiesBuf, QoS};
-    use std::time::Duration;
 
     #[test]
     fn generated_client_ids_differ_and_suit_every_broker() {

@@ -113,6 +113,10 @@ impl<'a> Subscription<'a> {
         ToMessages(self)
     }
 
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        self.handle
+    }
+
     fn ask(&mut self, with_stream: bool, detached: bool) -> Asked {
         let mut draft = self.draft(with_stream)?;
         let asked = self.submit(&mut self.handle.shared.lock(), &mut draft, detached);

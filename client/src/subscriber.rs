@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use packetboat_core::session::{AckToken, Release, SessionMode};
 use packetboat_core::topic::TopicFilter;
@@ -42,6 +43,22 @@ pub enum End {
     /// The filter was unsubscribed.
     Unsubscribed,
 }
+
+/// No message came within the time limit. The stream goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct NothingCame {
+    /// The limit.
+    pub limit: Duration,
+}
+
+impl fmt::Display for NothingCame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no message came within {:?}", self.limit)
+    }
+}
+
+impl std::error::Error for NothingCame {}
 
 /// A stream of messages. It goes on across reconnects.
 ///
@@ -100,6 +117,11 @@ impl Subscriber {
     /// The next message; `None` when the stream has ended. Safe to drop at any time: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    /// As [`next`](Self::next), but for no longer than this.
+    pub async fn next_within(&mut self, limit: Duration) -> Result<Option<Message>, NothingCame> {
+        tokio::time::timeout(limit, self.next()).await.map_err(|_| NothingCame { limit })
     }
 
     /// The messages that are there, at least one and at most `maximum`; none when the stream has ended. The whole batch
@@ -163,7 +185,7 @@ impl Subscriber {
         Unsubscribe::new(&self.handle, filter.as_str(), PropertiesBuf::new()).await.map(drop)
     }
 
-    fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    pub(crate) fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
         self.finish_current();
         if self.local.is_empty() {
             if self.finished {

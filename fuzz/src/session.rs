@@ -134,7 +134,9 @@ impl World {
                     self.session.prepare_farewell(words(how << 6));
                     self.session.disconnect(Reason::SUCCESS);
                 }
-                8..=99 => self.session.ping(self.now),
+                8..=99 => {
+                    self.session.ping(self.now);
+                }
                 100..=199 => self.session.leave(Reason::SUCCESS),
                 how @ 200..=219 => self.authenticate(how, byte()),
                 how @ 220..=239 => self.authentication(how),

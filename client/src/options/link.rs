@@ -26,6 +26,15 @@ impl Options {
         self
     }
 
+    /// Probes a silent link so long before [`keep_alive`](Self::keep_alive) is over, though after one second at the
+    /// earliest: for a broker that is strict about it, or a link that is slow. CONNECT says the whole keep-alive. Whole
+    /// seconds. Default: zero.
+    #[must_use]
+    pub fn probe_ahead(mut self, time: Duration) -> Self {
+        self.probe_ahead = time;
+        self
+    }
+
     /// How waits are made random. Default: [`Jitter::Full`].
     #[must_use]
     pub fn jitter(mut self, jitter: Jitter) -> Self {

@@ -11,7 +11,7 @@ use packetboat_core::wire::{QoS, Reason};
 
 use super::{Inner, Key, Limit, RouteChange, WakesFor};
 use crate::events::Connected;
-use crate::{Answer, End, Event, Message, ReauthenticateError, Server, State};
+use crate::{Answer, End, Event, Message, PingError, ReauthenticateError, Server, State};
 
 /// An unclaimed message waits so long for a stream.
 const CLAIM_TIME: Duration = Duration::from_secs(10);
@@ -77,6 +77,7 @@ impl Inner {
             session::Event::Abandoned { messages, window } => {
                 self.tell(&Event::Abandoned { messages, window });
             }
+            session::Event::ProbeAnswered { probe } => self.end_pings(|number| number <= probe, Ok(())),
             session::Event::SubscriptionsRestored => self.tell(&Event::SubscriptionsRestored),
             session::Event::Dropped { messages } => {
                 // Told by the task, so that a flood makes few events.
@@ -113,6 +114,7 @@ impl Inner {
 
     fn on_disconnected(&mut self, cause: Cause, lost_qos0: usize) {
         self.end_again(Err(ReauthenticateError::Disconnected));
+        self.end_pings(|_| true, Err(PingError::Disconnected));
         self.connected = None;
         self.ended = Some((cause, lost_qos0));
         // The broker delivers QoS 1 again; QoS 2 it does not, while the session lasts.
@@ -311,6 +313,7 @@ impl Inner {
             return;
         }
         self.closed = true;
+        self.end_pings(|_| true, Err(PingError::Closed));
         let queue = self.session.queue();
         self.undelivered = queue.messages + queue.in_flight;
         let wake = &mut self.deferred.wake;

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use crate::authentication::Authentication;
 use crate::defaults::Defaults;
 use crate::events::{Connected, Disconnection, Listeners};
+use crate::ping::PendingPing;
 use crate::request::Desk;
 use crate::settings::Settings;
 use crate::{Answer, Message, Server, State};
@@ -121,6 +122,9 @@ pub(crate) struct Inner {
     pub(crate) leaving: Option<Leaving>,
     /// Why the last attempt failed, or the last connection ended; for those whose time is up.
     pub(crate) last_failure: Option<Box<Disconnection>>,
+    /// What the last CONNACK said.
+    pub(crate) answer: Option<Reason>,
+    pub(crate) pings: Slab<PendingPing>,
     /// The task is gone.
     pub(crate) closed: bool,
     pub(crate) undelivered: usize,
@@ -239,6 +243,8 @@ impl Shared {
             stays_down: false,
             leaving: None,
             last_failure: None,
+            answer: None,
+            pings: Slab::default(),
             closed: false,
             undelivered: 0,
             settings,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use packetboat_core::session::SessionMode;
+use packetboat_core::session::{Cause, SessionMode};
 use packetboat_core::time::Instant;
 use packetboat_core::wire::Reason;
 
 use super::Inner;
+use crate::ConnectError;
 use crate::events::{Disconnection, Leave};
 use crate::settings::Settings;
 
@@ -77,5 +78,15 @@ impl Inner {
     /// Why there is no connection, if there is none and one was tried.
     pub(crate) fn why_offline(&self) -> Option<Box<Disconnection>> {
         if self.connected.is_some() { None } else { self.last_failure.clone() }
+    }
+
+    /// An attempt failed, or a connection ended.
+    pub(crate) fn failed(&mut self, cause: &Disconnection) {
+        if let Disconnection::Failed(ConnectError::Refused { reason, .. })
+        | Disconnection::Ended(Cause::Refused { reason, .. }) = cause
+        {
+            self.answer = Some(*reason);
+        }
+        self.last_failure = Some(Box::new(cause.clone()));
     }
 }

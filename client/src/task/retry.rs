@@ -92,7 +92,7 @@ impl Task {
         };
         self.fallback.next_attempt();
         let stops = !followed && self.stops(&cause, kind, &server);
-        self.shared.lock().last_failure = Some(Box::new(cause.clone()));
+        self.shared.lock().failed(&cause);
         match next {
             Next::WaitUntil { at, .. } if !stops => self.wait(cause, lost_qos0, at, now),
             _ => self.give_up(cause, lost_qos0),

@@ -184,6 +184,7 @@ impl Inner {
         }
         connected.server.clone_from(&self.server);
         self.home = Some(self.server.clone());
+        self.answer = Some(Reason::SUCCESS);
         self.client_id = connected.client_id.clone();
         let connected = connected.clone();
         self.stands(events::State::Connected(connected.clone()));

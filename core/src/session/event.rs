@@ -324,6 +324,11 @@ pub enum Event {
         /// Connections that ended.
         connections: u8,
     },
+    /// PINGRESP came.
+    ProbeAnswered {
+        /// Which PINGREQ of this connection it answers, counted from one.
+        probe: u64,
+    },
     /// An arrival has been held for 30 s and keeps back the acknowledgements of others, which go in order.
     Held {
         /// Its packet identifier.

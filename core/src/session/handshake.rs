@@ -38,6 +38,7 @@ impl<P: Handle> Session<P> {
         self.link.receive_maximum = if enforced { connect.receive_maximum } else { u16::MAX };
         self.link.window = connect.receive_maximum.max(1);
         self.link.requested_keep_alive = connect.keep_alive;
+        self.link.probe_ahead = connect.probe_ahead;
         let properties = connect_properties(connect, keeping.expiry);
         let method = properties.as_properties().authentication_method();
         self.link.method = method.filter(|_| connect.version.has_properties()).map(Into::into);
@@ -145,7 +146,8 @@ impl<P: Handle> Session<P> {
         self.elsewhere = false;
         self.link.limits = Limits::from_connack(connack, version.has_properties());
         let limits = self.link.limits;
-        self.link.keep_alive.start(now, limits.server_keep_alive.unwrap_or(self.link.requested_keep_alive));
+        let seconds = limits.server_keep_alive.unwrap_or(self.link.requested_keep_alive);
+        self.link.keep_alive.start(now, seconds, self.link.probe_ahead);
         self.link.aliases =
             alias::Outgoing::new(self.config.outgoing_aliases.min(limits.topic_alias_maximum));
         self.events.push_back(Event::Connected {

@@ -18,6 +18,8 @@ pub(super) enum Due {
 #[derive(Debug, Default)]
 pub(super) struct KeepAlive {
     interval: Duration,
+    /// Silence after which a probe goes out.
+    patience: Duration,
     spoke: Instant,
     heard: Instant,
     /// When the probe that is out began to count.
@@ -29,9 +31,10 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    pub(super) fn start(&mut self, now: Instant, seconds: u16) {
+    pub(super) fn start(&mut self, now: Instant, seconds: u16, ahead: u16) {
         let interval = Duration::from_secs(seconds.into());
-        *self = Self { interval, spoke: now, heard: now, ..Self::default() };
+        let patience = Duration::from_secs(seconds.saturating_sub(ahead).max(1).into());
+        *self = Self { interval, patience, spoke: now, heard: now, ..Self::default() };
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
@@ -80,7 +83,7 @@ impl KeepAlive {
         }
         Some(match self.probed {
             Some(at) => at + self.interval / 2,
-            None => self.spoke.min(self.heard) + self.interval,
+            None => self.spoke.min(self.heard) + self.patience,
         })
     }
 }

@@ -38,6 +38,9 @@ pub(super) struct Link<P> {
     /// While offline: those of the last connection.
     pub(super) limits: Limits,
     pub(super) keep_alive: KeepAlive,
+    /// PINGREQs encoded and PINGRESPs that came, on this connection.
+    probes: u64,
+    pub(super) probes_answered: u64,
     pub(super) output: Output<P>,
     /// Stream position of the end of `output`: bytes encoded on this connection.
     pub(super) position: u64,
@@ -60,6 +63,8 @@ pub(super) struct Link<P> {
     pub(super) explanations: Explanations,
     /// Seconds, as our CONNECT said.
     pub(super) requested_keep_alive: u16,
+    /// Seconds by which a probe is ahead of that.
+    pub(super) probe_ahead: u16,
     /// Our CONNECT asked for a clean start.
     pub(super) clean_start: bool,
     /// Our CONNECT asked the broker to keep the session.
@@ -80,6 +85,8 @@ impl<P> Link<P> {
             cause: None,
             limits: Limits::default(),
             keep_alive: KeepAlive::default(),
+            probes: 0,
+            probes_answered: 0,
             output: Output::default(),
             position: 0,
             written: 0,
@@ -92,6 +99,7 @@ impl<P> Link<P> {
             window: u16::MAX,
             explanations: Explanations::new(),
             requested_keep_alive: 0,
+            probe_ahead: 0,
             clean_start: false,
             keeps_session: false,
             ends_at_disconnect: false,
@@ -118,6 +126,13 @@ impl<P: Handle> Link<P> {
         let added = self.output.bytes.len() - before;
         self.output.replies += added;
         self.position += added as u64;
+    }
+
+    /// Encode a PINGREQ. Its number on this connection.
+    pub(super) fn probe(&mut self) -> u64 {
+        self.reply(&Packet::PingReq);
+        self.probes += 1;
+        self.probes
     }
 
     /// Encode an acknowledgement.

@@ -66,7 +66,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::time::Instant;
-use crate::wire::{Packet, PropertiesBuf, Reason, Version};
+use crate::wire::{PropertiesBuf, Reason, Version};
 
 pub use event::{
     Accepted, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, Release, Stage, Tag,
@@ -273,7 +273,9 @@ impl<P: Handle> Session<P> {
         }
         match self.link.keep_alive.due(now) {
             keepalive::Due::Nothing => {}
-            keepalive::Due::Ping => self.link.reply(&Packet::PingReq),
+            keepalive::Due::Ping => {
+                self.link.probe();
+            }
             keepalive::Due::Dead => self.close(Cause::Silent),
         }
     }
@@ -319,12 +321,14 @@ impl<P: Handle> Session<P> {
         self.config.durable = durable;
     }
 
-    /// Probe the link now.
-    pub fn ping(&mut self, now: Instant) {
-        if self.link.phase == Phase::Online {
-            self.link.keep_alive.pinged(now);
-            self.link.reply(&Packet::PingReq);
+    /// Probe the link now. Gives the probe's number on this connection, by which [`Event::ProbeAnswered`] names it; `None`
+    /// without a connection.
+    pub fn ping(&mut self, now: Instant) -> Option<u64> {
+        if self.link.phase != Phase::Online {
+            return None;
         }
+        self.link.keep_alive.pinged(now);
+        Some(self.link.probe())
     }
 
     // ---- Outputs

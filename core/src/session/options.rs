@@ -46,6 +46,8 @@ pub struct ConnectOptions {
     pub client_id: String,
     /// Seconds of silence after which the link is probed; zero turns it off.
     pub keep_alive: u16,
+    /// Probe so many seconds before the keep-alive interval is over, though at the earliest after one second.
+    pub probe_ahead: u16,
     /// How long the broker keeps the session.
     pub session: SessionMode,
     /// User name.
@@ -71,6 +73,7 @@ impl Default for ConnectOptions {
             version: Version::V5,
             client_id: String::new(),
             keep_alive: 60,
+            probe_ahead: 0,
             session: SessionMode::default(),
             username: None,
             password: None,
@@ -90,6 +93,7 @@ impl core::fmt::Debug for ConnectOptions {
             .field("version", &self.version)
             .field("client_id", &self.client_id)
             .field("keep_alive", &self.keep_alive)
+            .field("probe_ahead", &self.probe_ahead)
             .field("session", &self.session)
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))

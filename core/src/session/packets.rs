@@ -6,7 +6,7 @@ use super::event::{Breach, Cause, Outcome};
 use super::handle::Handle;
 use super::record::State;
 use super::store::Entry;
-use super::{Phase, Session};
+use super::{Event, Phase, Session};
 use crate::time::Instant;
 use crate::wire::{Ack, AckKind, Disconnect, Packet, PropertiesBuf, Reason};
 
@@ -58,7 +58,11 @@ impl<P: Handle> Session<P> {
             (Phase::Online, Packet::Ack(ack)) => self.on_ack(ack, now),
             (Phase::Online, Packet::Suback(suback)) => self.on_suback(suback),
             // Any packet is a sign of life: `handle_read` has noted it.
-            (Phase::Online, Packet::PingResp) => Ok(()),
+            (Phase::Online, Packet::PingResp) => {
+                self.link.probes_answered += 1;
+                self.events.push_back(Event::ProbeAnswered { probe: self.link.probes_answered });
+                Ok(())
+            }
             (Phase::Online, Packet::Disconnect(said)) if self.link.limits.properties => {
                 let properties = PropertiesBuf::from(said.properties);
                 self.close(Cause::ByBroker { reason: said.reason, properties });

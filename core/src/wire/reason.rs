@@ -67,6 +67,21 @@ impl Reason {
         self.0 >= 0x80
     }
 
+    /// The return code that CONNACK of 3.1.1 has for it: 0 accepted, 1 unacceptable protocol version, 2 identifier
+    /// rejected, 3 server unavailable, also for what 3.1.1 has no code for, 4 bad user name or password, 5 not
+    /// authorized.
+    #[must_use]
+    pub const fn return_code(self) -> u8 {
+        match self {
+            Self::SUCCESS => 0,
+            Self::UNSUPPORTED_PROTOCOL_VERSION => 1,
+            Self::CLIENT_IDENTIFIER_NOT_VALID => 2,
+            Self::BAD_USER_NAME_OR_PASSWORD => 4,
+            Self::NOT_AUTHORIZED | Self::BANNED | Self::BAD_AUTHENTICATION_METHOD => 5,
+            _ => 3,
+        }
+    }
+
     /// The name in the specification, if it has one. 0x00 is called Success in every packet.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {

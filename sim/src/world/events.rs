@@ -23,7 +23,8 @@ impl World {
                 | Event::Authentication { .. }
                 | Event::Held { .. }
                 | Event::Abandoned { .. }
-                | Event::Dropped { .. } => {}
+                | Event::Dropped { .. }
+                | Event::ProbeAnswered { .. } => {}
             }
         }
         match self.pair.complaints().first() {

@@ -208,7 +208,9 @@ impl World {
             92..=94 if self.plan.config.durable => self.crash(),
             92..=94 => self.cut(),
             95..=96 => self.leave(),
-            97 => self.pair.client.session.ping(self.pair.now),
+            97 => {
+                self.pair.client.session.ping(self.pair.now);
+            }
             _ => self.commit_some(),
         }
         if !self.pair.is_connected() && self.dice.percent(50) {

@@ -14,6 +14,7 @@ const ALLOWED: &[Row] = &[
     Row { package: "packetboat-core", normal: &[], development: &[] },
     Row { package: "packetboat-sim", normal: &["packetboat-core"], development: &[] },
     Row { package: "packetboat", normal: &["packetboat-core"], development: &["packetboat-sim"] },
+    Row { package: "packetboat-blocking", normal: &["packetboat"], development: &["packetboat-sim"] },
     Row { package: "packetboat-openssl", normal: &["packetboat"], development: &[] },
     Row { package: "packetboat-quic", normal: &["packetboat"], development: &[] },
     Row {

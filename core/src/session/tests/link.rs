@@ -346,3 +346,39 @@ fn idle_is_who_awaits_nothing() {
     story.told();
     assert!(!story.session.is_idle(), "SUBACK is awaited");
 }
+
+#[test]
+fn a_probe_can_go_out_ahead_of_keep_alive_and_is_given_up_no_later() {
+    for (ahead, first) in [(3, 7), (10, 1), (200, 1)] {
+        let mut story = Story::new(Version::V311);
+        (story.connect.keep_alive, story.connect.probe_ahead) = (10, ahead);
+        story.open(false, &PropertiesBuf::default());
+        let start = story.now;
+        assert_eq!(story.session.poll_timeout(), Some(start + seconds(first)));
+        story.now = start + seconds(first);
+        story.session.handle_timeout(story.now);
+        assert_eq!(story.told(), ["PINGREQ"]);
+        assert_eq!(story.session.poll_timeout(), Some(start + seconds(first + 5)));
+    }
+}
+
+#[test]
+fn each_pingresp_answers_the_pingreq_of_its_number_on_this_connection() {
+    let mut story = Story::online(Version::V5);
+    for connection in 0..2 {
+        assert_eq!(story.session.ping(story.now), Some(1));
+        assert_eq!(story.session.ping(story.now), Some(2));
+        story.session.handle_read(story.now);
+        story.says(&Packet::PingResp);
+        let answered = |event| match event {
+            Event::ProbeAnswered { probe } => Some(probe),
+            _ => None,
+        };
+        let probes: Vec<u64> =
+            core::iter::from_fn(|| story.session.poll_event()).filter_map(answered).collect();
+        assert_eq!(probes, [1], "connection {connection}");
+        story.cut_after(0);
+        assert_eq!(story.session.ping(story.now), None);
+        story.open(false, &PropertiesBuf::default());
+    }
+}

@@ -19,7 +19,8 @@ use std::vec::Vec;
 use super::*;
 use crate::topic::TopicName;
 use crate::wire::{
-    Ack, AckKind, Connack, Decoded, Properties, PropertiesBuf, Publish, QoS, Reason, Version, decode, encode,
+    Ack, AckKind, Connack, Decoded, Packet, Properties, PropertiesBuf, Publish, QoS, Reason, Version, decode,
+    encode,
 };
 
 /// A session and the bytes it wrote, read by a peer that says only what it is told to.
