@@ -22,7 +22,7 @@ pub const HANDSHAKE: u8 = 0x16;
 pub fn server() -> Result<(Arc<ServerConfig>, String), Error> {
     let made = rcgen::generate_simple_self_signed([NAME.to_owned()])?;
     let certificate = made.cert.der().clone();
-    let hexadecimal = certificate.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = certificate.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
     let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();

@@ -436,3 +436,18 @@ async fn an_ipv6_literal_and_a_name_with_several_addresses_lead_there() {
     client.disconnect().await.unwrap();
     assert!(broker.violations().is_empty(), "{:?}", broker.violations());
 }
+
+#[tokio::test]
+async fn credentials_of_the_url_are_decoded_and_kept_over_reconnects() {
+    let broker = net::Options::new().credentials("bo@t", "p:w/%").start().await.unwrap();
+    let url = format!("mqtt://bo%40t:p%3Aw%2F%25@127.0.0.1:{}", broker.port());
+    let client = Client::connect(options(&url)).await.unwrap();
+    let mut events = client.events();
+    for _ in 0..2 {
+        broker.faults().cut();
+        disconnected(&mut events).await;
+        connected(&mut events).await;
+        client.publish("a", "b").qos(QoS::AtLeastOnce).await.unwrap();
+    }
+    client.disconnect().await.unwrap();
+}
