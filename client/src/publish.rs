@@ -291,6 +291,16 @@ impl<'a> Publish<'a> {
         }
     }
 
+    /// Nobody waits for it any more.
+    #[cold]
+    fn abandon(&mut self) {
+        match self.stage {
+            Stage::New | Stage::Done => {}
+            Stage::Waiting(_) => Self::leave_line(&mut self.stage, &mut self.shared.lock()),
+            Stage::Accepted(ticket) => self.shared.lock().forget(ticket),
+        }
+    }
+
     fn owned(&mut self) -> Option<Bytes> {
         match &mut self.body {
             Source::Owned(Held(Content::Bytes(bytes))) => Some(std::mem::take(bytes)),
@@ -331,10 +341,8 @@ impl Future for Publish<'_> {
 impl Drop for Publish<'_> {
     #[inline]
     fn drop(&mut self) {
-        match self.stage {
-            Stage::New | Stage::Done => {}
-            Stage::Waiting(_) => Self::leave_line(&mut self.stage, &mut self.shared.lock()),
-            Stage::Accepted(ticket) => self.shared.lock().forget(ticket),
+        if !matches!(self.stage, Stage::New | Stage::Done) {
+            self.abandon();
         }
     }
 }

@@ -61,13 +61,21 @@ impl Handle for Held {
 }
 
 impl Drop for Held {
+    #[inline]
     fn drop(&mut self) {
-        // A thread that is ending has no list any more, and holds no lock.
         if LOCK.get() != Lock::Free {
-            LOCK.set(Lock::HeldWithRetired);
-            let payload = std::mem::take(&mut self.0);
-            let _ = RETIRED.try_with(|retired| retired.borrow_mut().push(payload));
+            self.retire();
         }
+    }
+}
+
+impl Held {
+    #[cold]
+    fn retire(&mut self) {
+        LOCK.set(Lock::HeldWithRetired);
+        let payload = std::mem::take(&mut self.0);
+        // A thread that is ending has no list any more, and holds no lock.
+        let _ = RETIRED.try_with(|retired| retired.borrow_mut().push(payload));
     }
 }
 

@@ -29,18 +29,30 @@ pub(crate) struct Rare {
     pub(crate) calls: Vec<(Handler, Event)>,
 }
 
-/// The lock, held. Dropping it unlocks and then does what was deferred.
+/// The lock, held. Dropping it unlocks and then does what was deferred: fields are dropped in their order.
 pub(crate) struct Locked<'a> {
-    pub(super) guard: Option<MutexGuard<'a, Inner>>,
-    pub(super) shared: &'a Shared,
+    guard: MutexGuard<'a, Inner>,
+    after: After<'a>,
 }
 
-impl Locked<'_> {
+/// What is to be done once the lock is free.
+struct After<'a> {
+    shared: &'a Shared,
+    deferred: Option<Box<Deferred>>,
+}
+
+impl<'a> Locked<'a> {
+    #[inline]
+    pub(super) fn new(guard: MutexGuard<'a, Inner>, shared: &'a Shared) -> Self {
+        held::locked();
+        Self { guard, after: After { shared, deferred: None } }
+    }
+
     /// The time, as exact as the task's state allows without asking the clock.
     #[inline]
     pub(crate) fn time(&mut self) -> Instant {
         if self.task.wakes_for != WakesFor::Nothing {
-            self.now = self.shared.now();
+            self.now = self.after.shared.now();
         }
         self.now
     }
@@ -51,37 +63,41 @@ impl Deref for Locked<'_> {
 
     #[inline]
     fn deref(&self) -> &Inner {
-        self.guard.as_ref().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
+        &self.guard
     }
 }
 
 impl DerefMut for Locked<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut Inner {
-        self.guard.as_mut().unwrap_or_else(|| unreachable!("only Drop takes the guard"))
+        &mut self.guard
     }
 }
 
 impl Drop for Locked<'_> {
-    #[allow(clippy::inline_always, reason = "every message and every acknowledgement")]
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
-        let Some(guard) = self.guard.take() else { return };
-        if guard.deferred.is_empty() {
-            drop(guard);
-            held::unlocked();
-        } else {
-            unlock_and_run(guard, self.shared);
+        if !self.guard.deferred.is_empty() {
+            self.take_deferred();
         }
     }
 }
 
-#[cold]
-fn unlock_and_run(mut guard: MutexGuard<'_, Inner>, shared: &Shared) {
-    let deferred = std::mem::take(&mut guard.deferred);
-    drop(guard);
-    held::unlocked();
-    deferred.run(shared);
+impl Locked<'_> {
+    #[cold]
+    fn take_deferred(&mut self) {
+        self.after.deferred = Some(Box::new(std::mem::take(&mut self.guard.deferred)));
+    }
+}
+
+impl Drop for After<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        held::unlocked();
+        if let Some(deferred) = self.deferred.take() {
+            deferred.run(self.shared);
+        }
+    }
 }
 
 impl Deferred {
@@ -96,7 +112,8 @@ impl Deferred {
         self.rare.get_or_insert_default()
     }
 
-    fn run(self, shared: &Shared) {
+    #[cold]
+    fn run(self: Box<Self>, shared: &Shared) {
         if let Some(rare) = self.rare {
             if let Some(state) = rare.state {
                 shared.show(state);

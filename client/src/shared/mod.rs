@@ -284,8 +284,7 @@ impl Shared {
     pub(crate) fn lock(&self) -> Locked<'_> {
         // A panic under the lock is a bug of ours; the state is still the best there is.
         let guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        held::locked();
-        Locked { guard: Some(guard), shared: self }
+        Locked::new(guard, self)
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use bytes::{BufMut, Bytes};
 use decoding::decode;
 use packetboat_core::route::Router;
-use packetboat_core::session::{Breach, Receiver};
+use packetboat_core::session::{AckRun, Breach, Receiver};
 use packetboat_core::wire::{AckKind, Packet, Publish, QoS, Reason};
 use tokio::io::{AsyncReadExt, ReadBuf};
 
@@ -77,7 +77,9 @@ pub(super) enum Effect {
     },
     /// QoS 0, for nobody.
     Unrouted,
-    /// An acknowledgement that says nothing more.
+    /// Acknowledgements that say nothing more.
+    Acks(AckRun),
+    /// An acknowledgement with a reason.
     Ack(AckKind, u16, Reason),
     /// Any other packet; they stand in a list of their own.
     Rare,

@@ -155,6 +155,7 @@ impl Inner {
                     let qos = packetboat_core::wire::QoS::AtMostOnce;
                     self.session.handle_publish(Arrival { qos, id: None, holders: 0 });
                 }
+                Effect::Acks(run) => self.session.handle_acks(run, now),
                 Effect::Ack(kind, id, reason) => {
                     let ack = Ack { kind, id, reason, properties: Properties::EMPTY };
                     self.session.handle_ack(&ack, now);

@@ -3,7 +3,7 @@
 use super::handle::Handle;
 use super::refusal::PublishError;
 use crate::topic::{TopicFilter, TopicName};
-use crate::wire::{DecodeError, Properties, PropertiesBuf, QoS, Reason, Version};
+use crate::wire::{AckKind, DecodeError, Properties, PropertiesBuf, QoS, Reason, Version};
 use alloc::boxed::Box;
 
 /// The caller's own name for an operation; comes back in the event that ends it.
@@ -72,8 +72,19 @@ impl<'a, P: Handle> Payload<'a, P> {
     }
 }
 
+/// Plain acknowledgements of one kind, one after the other, whose identifiers ascend by one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AckRun {
+    /// Which.
+    pub kind: AckKind,
+    /// The first packet identifier.
+    pub first: u16,
+    /// How many.
+    pub count: u16,
+}
+
 /// A message on its way out. Everything is lent: a refused message is still the caller's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Outgoing<'a, P> {
     /// Where it goes.
     pub topic: TopicName<'a>,
@@ -90,6 +101,14 @@ pub struct Outgoing<'a, P> {
     /// Comes back in [`Event::Published`].
     pub tag: Tag,
 }
+
+impl<P> Clone for Outgoing<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Outgoing<'_, P> {}
 
 /// How far a publish got at the call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@
 //!   [`queue`](Session::queue), [`queued`](Session::queued), [`stage`](Session::stage), [`outcome`](Session::outcome),
 //!   [`unwritten`](Session::unwritten).
 //! * **Inputs** say what happened: [`handle_open`](Session::handle_open), [`handle_publish`](Session::handle_publish),
-//!   [`handle_packet`](Session::handle_packet), [`handle_breach`](Session::handle_breach),
+//!   [`handle_packet`](Session::handle_packet), [`handle_acks`](Session::handle_acks), [`handle_breach`](Session::handle_breach),
 //!   [`handle_read`](Session::handle_read), [`handle_written`](Session::handle_written),
 //!   [`handle_timeout`](Session::handle_timeout), [`handle_close`](Session::handle_close),
 //!   [`handle_stored`](Session::handle_stored), [`handle_store_failed`](Session::handle_store_failed),
@@ -69,8 +69,8 @@ use crate::time::Instant;
 use crate::wire::{PropertiesBuf, Reason, Version};
 
 pub use event::{
-    Accepted, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, Release, Stage, Tag,
-    Ticket, Verdict,
+    Accepted, AckRun, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, Release, Stage,
+    Tag, Ticket, Verdict,
 };
 pub use handle::Handle;
 pub use limits::Limits;

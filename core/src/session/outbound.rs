@@ -36,8 +36,8 @@ impl<P: Handle> Session<P> {
             return Err(PublishError::NotText);
         }
         let qos = message.qos.min(self.config.maximum_qos);
-        self.link.limits.check(qos, message.retain, message.bound(), || self.exact_size(message, qos))?;
-        let Some(id) = self.clear_way(message, qos) else { return self.publish_later(message, qos, now) };
+        self.link.limits.check(qos, message.retain, message.bound(), || self.exact_size(*message, qos))?;
+        let Some(id) = self.clear_way(message, qos) else { return self.publish_later(*message, qos, now) };
         let start = self.link.position;
         let packet_id = (qos != QoS::AtMostOnce).then_some(id);
         self.link.encode_publish(|| message.publish(packet_id, qos), message.payload.shared());
@@ -133,7 +133,8 @@ impl<P: Handle> Session<P> {
         }
     }
 
-    fn exact_size(&self, message: &Outgoing<'_, P>, qos: QoS) -> usize {
+    #[cold]
+    fn exact_size(&self, message: Outgoing<'_, P>, qos: QoS) -> usize {
         let id = (qos != QoS::AtMostOnce).then_some(1);
         let payload = message.payload.as_bytes().len() + message.payload.absent();
         encoded_publish_len(self.link.version, &message.publish(id, qos), payload)
@@ -198,10 +199,12 @@ impl<P: Handle> Session<P> {
     }
 
     /// Something holds the message back, or it would overtake another: it makes a record, which waits its turn.
+    ///
+    /// It is given by value: what is only lent would have to be put together in memory before it is known to be needed.
     #[inline(never)]
     fn publish_later(
         &mut self,
-        message: &Outgoing<'_, P>,
+        message: Outgoing<'_, P>,
         qos: QoS,
         now: Instant,
     ) -> Result<Accepted, PublishError> {
@@ -210,15 +213,15 @@ impl<P: Handle> Session<P> {
         }
         let offline = self.link.phase != Phase::Online;
         if qos == QoS::AtMostOnce && offline && !self.config.queue_qos0_offline {
-            return Ok(self.drop_at_once(message));
+            return Ok(self.drop_at_once(&message));
         }
         if !self.make_room(message.held(), now) {
             return match self.config.overflow {
-                Overflow::DropNewest => Ok(self.drop_at_once(message)),
+                Overflow::DropNewest => Ok(self.drop_at_once(&message)),
                 Overflow::Refuse | Overflow::DropOldest => Err(PublishError::Full),
             };
         }
-        let ticket = self.accept(message, qos, now);
+        let ticket = self.accept(&message, qos, now);
         self.pump(now);
         Ok(Accepted::Recorded(ticket))
     }

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::event::{Breach, Cause, Outcome};
+use super::event::{AckRun, Breach, Cause, Outcome};
 use super::handle::Handle;
 use super::record::State;
 use super::store::Entry;
@@ -32,6 +32,13 @@ impl<P: Handle> Session<P> {
         }
         if let Err(breach) = self.on_ack(ack, now) {
             self.handle_breach(breach);
+        }
+    }
+
+    /// The same for many that say nothing more.
+    pub fn handle_acks(&mut self, run: AckRun, now: Instant) {
+        for step in 0..run.count {
+            self.handle_ack(&Ack::new(run.kind, run.first.wrapping_add(step)), now);
         }
     }
 
@@ -76,6 +83,7 @@ impl<P: Handle> Session<P> {
         }
     }
 
+    #[inline]
     fn on_ack(&mut self, ack: &Ack<'_>, now: Instant) -> Result<(), Breach> {
         let finished = match ack.kind {
             AckKind::Puback => Some(self.on_puback(ack.id)?),

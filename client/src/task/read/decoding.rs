@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use packetboat_core::session::{Received, Receiver};
-use packetboat_core::wire::{Packet, Publish, QoS};
+use packetboat_core::session::{AckRun, Received, Receiver};
+use packetboat_core::wire::{AckKind, Packet, Publish, QoS};
 
 use super::{Batch, Effect, Oversize, Routes, narrow};
 use crate::message::{Block, Parts, Span};
@@ -48,7 +48,7 @@ pub(super) fn decode<'a>(
             continue;
         }
         if let Some(ack) = receiver.plain_ack(&input[at..]) {
-            decoding.batch.effects.push(Effect::Ack(ack.kind, ack.id, ack.reason));
+            decoding.plain_ack(ack.kind, ack.id);
             at += PLAIN_ACK;
             continue;
         }
@@ -143,6 +143,17 @@ struct Decoding<'a, 'b> {
 }
 
 impl<'a> Decoding<'a, '_> {
+    /// Acknowledgements come in runs: a broker answers in order what we numbered in order.
+    #[inline]
+    fn plain_ack(&mut self, kind: AckKind, id: u16) {
+        match self.batch.effects.last_mut() {
+            Some(Effect::Acks(run)) if run.kind == kind && run.first.wrapping_add(run.count) == id => {
+                run.count += 1;
+            }
+            _ => self.batch.effects.push(Effect::Acks(AckRun { kind, first: id, count: 1 })),
+        }
+    }
+
     /// A message on a topic, or with properties, of its own.
     fn publish(&mut self, publish: &Publish<'a>, topic: &str, packet: Range<usize>) {
         let keys = self.routes.route(publish, topic, &mut self.batch.keys);
