@@ -164,9 +164,7 @@ impl Inner {
         consumed: Consumed,
         into: Option<&mut std::collections::VecDeque<Message>>,
     ) {
-        for token in done.drain(..) {
-            self.session.release(token, Release::Acknowledge);
-        }
+        self.session.release_all(done.drain(..));
         if self.streams.take(key, consumed, into) {
             self.wake_task_for(WakesFor::Commands);
         }
@@ -287,9 +285,7 @@ impl Inner {
         session: SessionMode,
     ) {
         let persistent = matches!(session, SessionMode::Persistent { .. });
-        for token in held.drain(..) {
-            self.session.release(token, Release::Acknowledge);
-        }
+        self.session.release_all(held.drain(..));
         let (queue, resumed) = self.streams.close(key, consumed);
         self.give_up(queue, if persistent || manual { Release::Abandon } else { Release::Acknowledge });
         if resumed {

@@ -38,7 +38,7 @@ pub(crate) struct Locked<'a> {
 /// What is to be done once the lock is free.
 struct After<'a> {
     shared: &'a Shared,
-    deferred: Option<Box<Deferred>>,
+    deferred: Option<Deferred>,
 }
 
 impl<'a> Locked<'a> {
@@ -86,7 +86,7 @@ impl Drop for Locked<'_> {
 impl Locked<'_> {
     #[cold]
     fn take_deferred(&mut self) {
-        self.after.deferred = Some(Box::new(std::mem::take(&mut self.guard.deferred)));
+        self.after.deferred = Some(std::mem::take(&mut self.guard.deferred));
     }
 }
 
@@ -113,7 +113,7 @@ impl Deferred {
     }
 
     #[cold]
-    fn run(self: Box<Self>, shared: &Shared) {
+    fn run(self, shared: &Shared) {
         if let Some(rare) = self.rare {
             if let Some(state) = rare.state {
                 shared.show(state);

@@ -93,16 +93,23 @@ impl<P: Handle> Session<P> {
             self.acknowledge_exactly_once();
             return true;
         }
-        let index = token.key.wrapping_sub(self.inbound.base) as usize;
-        let known = token.epoch == self.inbound.connection;
-        let waiting = self.inbound.ring1.get_mut(index).filter(|(_, hold)| known && hold.holders > 0);
-        let Some((_, hold)) = waiting else { return false };
-        hold.release(release);
-        self.inbound.abandoned += usize::from(hold.progress == Progress::Abandoned);
-        if index == 0 {
+        let known = self.inbound.release_at_least_once(token, release);
+        if known {
             self.acknowledge_at_least_once();
         }
-        true
+        known
+    }
+
+    /// The same for the holders of many arrivals, who have nothing to object.
+    pub fn release_all(&mut self, tokens: impl IntoIterator<Item = AckToken>) {
+        for token in tokens {
+            if token.qos2 {
+                self.release(token, Release::Acknowledge);
+            } else {
+                self.inbound.release_at_least_once(token, Release::Acknowledge);
+            }
+        }
+        self.acknowledge_at_least_once();
     }
 
     /// [`release`](Self::release) with a reason of PUBACK and PUBREC, which may be a good one, and with reason string and
@@ -280,6 +287,18 @@ impl<P: Handle> Session<P> {
 }
 
 impl Inbound {
+    /// A holder of a QoS 1 arrival is done with it. False: the token is spent or of an older connection.
+    #[inline]
+    fn release_at_least_once(&mut self, token: AckToken, release: Release) -> bool {
+        let index = token.key.wrapping_sub(self.base) as usize;
+        let known = token.epoch == self.connection;
+        let waiting = self.ring1.get_mut(index).filter(|(_, hold)| known && hold.holders > 0);
+        let Some((_, hold)) = waiting else { return false };
+        hold.release(release);
+        self.abandoned += usize::from(hold.progress == Progress::Abandoned);
+        true
+    }
+
     /// The oldest leaves the ring of QoS 2.
     fn pass(&mut self) {
         self.ring2.pop_front();

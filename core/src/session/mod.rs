@@ -14,7 +14,7 @@
 //!   [`handle_loaded`](Session::handle_loaded).
 //! * **Commands** say what is wanted: [`publish`](Session::publish), [`cancel`](Session::cancel),
 //!   [`forget`](Session::forget), [`subscribe`](Session::subscribe), [`unsubscribe`](Session::unsubscribe),
-//!   [`release`](Session::release), [`authenticate`](Session::authenticate), [`ping`](Session::ping), [`hold`](Session::hold), [`rest`](Session::rest), [`leave`](Session::leave),
+//!   [`release`](Session::release), [`release_all`](Session::release_all), [`authenticate`](Session::authenticate), [`ping`](Session::ping), [`hold`](Session::hold), [`rest`](Session::rest), [`leave`](Session::leave),
 //!   [`disconnect`](Session::disconnect).
 //! * **Outputs** are drained: [`poll_store`](Session::poll_store) first, whose records must be on disk before
 //!   [`handle_stored`](Session::handle_stored) says so and lets the bytes they cover out;
@@ -253,6 +253,11 @@ impl<P: Handle> Session<P> {
         if bytes > 0 {
             self.link.written += bytes as u64;
             self.link.keep_alive.spoke(now, self.link.position - self.link.written);
+            // Those who wait go on while the rest is written, not when all of it is: a reader that is always busy would
+            // get two turns for each of theirs.
+            if self.unwritten() <= self.link.high_water / 2 {
+                self.pump(now);
+            }
         }
     }
 
