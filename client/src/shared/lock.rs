@@ -1,5 +1,6 @@
 //! The lock, held, and what waits for its release.
 
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 use std::task::Waker;
@@ -38,14 +39,15 @@ pub(crate) struct Locked<'a> {
 /// What is to be done once the lock is free.
 struct After<'a> {
     shared: &'a Shared,
-    deferred: Option<Deferred>,
+    /// Mostly there is nothing, and that is not worth the call that would drop it: `Drop` takes what there is.
+    deferred: ManuallyDrop<Option<Deferred>>,
 }
 
 impl<'a> Locked<'a> {
     #[inline]
     pub(super) fn new(guard: MutexGuard<'a, Inner>, shared: &'a Shared) -> Self {
         held::locked();
-        Self { guard, after: After { shared, deferred: None } }
+        Self { guard, after: After { shared, deferred: ManuallyDrop::new(None) } }
     }
 
     /// The time, as exact as the task's state allows without asking the clock.
@@ -86,7 +88,7 @@ impl Drop for Locked<'_> {
 impl Locked<'_> {
     #[cold]
     fn take_deferred(&mut self) {
-        self.after.deferred = Some(std::mem::take(&mut self.guard.deferred));
+        *self.after.deferred = Some(std::mem::take(&mut self.guard.deferred));
     }
 }
 
