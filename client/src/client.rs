@@ -261,7 +261,8 @@ impl Client {
     }
 
     /// Authenticates the connection again, with the [authenticator](crate::Options::authenticator) (5.0): before a ticket
-    /// expires, for example. Messages go on meanwhile. A broker that refuses ends the connection.
+    /// expires, for example. Messages go on meanwhile. A broker that refuses ends the connection. 3.1.1 cannot:
+    /// [`ReauthenticateError::NotPossible`](crate::ReauthenticateError::NotPossible).
     pub fn reauthenticate(&self) -> Reauthenticate<'_> {
         Reauthenticate::new(&self.handle.shared)
     }

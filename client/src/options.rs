@@ -222,7 +222,7 @@ impl Options {
     }
 
     /// The message the broker publishes when the client is lost. Properties that do not belong in a will are taken out.
-    /// Default: none.
+    /// Default: none. 3.1.1 takes it without its properties, and so without delay.
     #[must_use]
     pub fn will(mut self, mut will: Will) -> Self {
         will.properties.keep_only(Place::Will);
@@ -291,7 +291,7 @@ impl Options {
         self
     }
 
-    /// Topic aliases used for outgoing messages, at most. Default: 0.
+    /// Topic aliases used for outgoing messages, at most (5.0). Default: 0. 3.1.1 has none: topics go out whole.
     #[must_use]
     pub fn outgoing_aliases(mut self, maximum: u16) -> Self {
         self.outgoing_aliases = maximum;
@@ -308,21 +308,23 @@ impl Options {
 
     /// Disconnect from a broker that sends more unacknowledged messages than [`inbound`](Self::inbound) announces, as
     /// 5.0 says (reason 0x93). Default: false, since mosquitto 2.0.11 does so towards a slow subscriber and would be
-    /// left again and again; what is held is bounded in bytes all the same.
+    /// left again and again; what is held is bounded in bytes all the same. 3.1.1 announces nothing to keep to.
     #[must_use]
     pub fn strict_receive_maximum(mut self, strict: bool) -> Self {
         self.strict_receive_maximum = strict;
         self
     }
 
-    /// Largest packet accepted, in bytes. Default: 256 MiB; memory grows only by what is received.
+    /// Largest packet accepted, in bytes. Default: 256 MiB; memory grows only by what is received. A broker of 5.0 is told, and
+    /// left if it sends more; on 3.1.1 a larger message is skipped, confirmed and reported
+    /// ([`Event::Oversize`](crate::Event::Oversize)).
     #[must_use]
     pub fn maximum_packet_size(mut self, bytes: u32) -> Self {
         self.maximum_packet_size = bytes.max(16);
         self
     }
 
-    /// Topic aliases the broker may use. Default: 16.
+    /// Topic aliases the broker may use (5.0). Default: 16. 3.1.1 has none.
     #[must_use]
     pub fn topic_alias_maximum(mut self, maximum: u16) -> Self {
         self.topic_alias_maximum = maximum;

@@ -126,6 +126,10 @@ impl<'a> Publish<'a> {
 
     /// All PUBLISH properties at once (5.0). Topic alias and subscription identifier are not yours to set, and others
     /// do not belong in PUBLISH; they are taken out. A payload that is declared to be text must be UTF-8. Default: none.
+    ///
+    /// 3.1.1 has none: under a client that is fixed to it the call fails, and on a connection that turns out to be 3.1.1
+    /// the message ([`NeedsVersion5`](crate::RejectReason::NeedsVersion5)), unless
+    /// [`drop_properties`](Self::drop_properties) allows it to go without.
     pub fn properties(mut self, mut properties: PropertiesBuf) -> Self {
         use packetboat_core::wire::{Place, Property};
         properties.keep_only(Place::Publish);
@@ -134,7 +138,9 @@ impl<'a> Publish<'a> {
         self
     }
 
-    /// The message is worth nothing after so many seconds: it is not sent then, and the broker drops it (5.0).
+    /// The message is worth nothing after so many seconds: it is not sent then, and the broker drops it (5.0). Together
+    /// with [`drop_properties`](Self::drop_properties) it also goes to a broker of 3.1.1, which keeps it for ever; that it
+    /// is not sent too late holds there, too.
     pub fn message_expiry(mut self, seconds: u32) -> Self {
         self.properties.message_expiry_interval(seconds);
         self

@@ -17,7 +17,7 @@ use crate::{PublishError, Uncertainty, Withdrawal};
 pub struct Published {
     /// What the broker said, for example that nobody subscribes to the topic; success on 3.1.1 and for QoS 0.
     pub reason: Reason,
-    /// Properties of its answer.
+    /// Properties of its answer; empty on 3.1.1.
     pub properties: PropertiesBuf,
     /// The broker lost the session and an exactly-once message was sent anew: it may arrive twice.
     pub possible_duplicate: bool,

@@ -21,6 +21,12 @@ pub use many::SubscribeMany;
 /// [`timeout`](Subscription::timeout)) and gives the stream.
 ///
 /// Dropped before that, the filter is unsubscribed again.
+///
+/// What is marked (5.0) has no counterpart on 3.1.1. Under a client that is fixed to 3.1.1 it is an error
+/// ([`NeedsVersion5`](crate::SubscribeRejectReason::NeedsVersion5)), and a connection that turns out to be 3.1.1 refuses it
+/// ([`Reason::UNSUPPORTED_PROTOCOL_VERSION`](crate::Reason::UNSUPPORTED_PROTOCOL_VERSION)): a subscription without it would be
+/// another one. Subscription identifiers are assigned by the client where the broker takes them, and used to tell apart the
+/// copies of overlapping filters; without them, as on 3.1.1, each copy goes to every stream whose filter matches.
 #[must_use = "a subscription is made when it is awaited"]
 pub struct Subscription<'a> {
     pub(crate) handle: &'a Arc<Handle>,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::check;
 use crate::context::Context;
 use crate::extra;
+use crate::interop;
 use crate::prepare::{self, BARE_TARGETS};
 use crate::process;
 use crate::step::{Outcome, Step};
@@ -44,6 +45,7 @@ pub(crate) fn full_steps() -> Vec<Step> {
         Outcome::Done(format!("PACKETBOAT_WORLDS={WORLDS_OF_A_FULL_RUN} PACKETBOAT_LARGE={LARGEST_PAYLOAD}"))
     })];
     steps.extend(self::steps());
+    steps.extend(interop::steps(None));
     steps.push(Step::new("known vulnerabilities", vulnerabilities));
     steps.push(Step::new("minimum Rust", minimum_rust));
     steps.push(Step::new("installed command", installed_command));

@@ -81,7 +81,7 @@ impl Options {
     }
 
     /// How often in a row a broker may send us to another one ("Use another server", "Server moved") until the list of
-    /// servers counts again. User and password go there too; zero follows nobody. Default: 3.
+    /// servers counts again. User and password go there too; zero follows nobody. Default: 3. Only 5.0 knows how.
     #[must_use]
     pub fn redirect_limit(mut self, servers: u8) -> Self {
         self.redirect_limit = servers;

@@ -62,7 +62,8 @@ impl<'a> Request<'a> {
     }
 
     /// Further PUBLISH properties (5.0), content type and user properties for example. Response topic and correlation
-    /// data are not yours to set. Default: none, but for a message expiry interval as long as the timeout.
+    /// data are not yours to set. Default: none, but for a message expiry interval as long as the timeout. On 3.1.1, where there
+    /// are none, a request that was given any fails.
     pub fn properties(mut self, properties: PropertiesBuf) -> Self {
         self.properties = properties;
         self
