@@ -10,3 +10,4 @@ mod properties;
 mod reasons;
 mod round_trip;
 mod statements;
+mod summary;

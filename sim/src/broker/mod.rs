@@ -51,6 +51,7 @@ mod commands;
 mod config;
 mod connect;
 mod connection;
+mod echo;
 mod faults;
 mod inbound;
 mod message;
@@ -73,6 +74,7 @@ use packetboat_core::wire::{Decoded, Packet, PacketType, Reason, decode};
 pub use authentication::{Exchange, Method, Step};
 pub use books::{Accepted, OnViolation, Stats, Violation};
 pub use config::{Config, Overlap, Refusal};
+pub use echo::Echo;
 pub use faults::{Direction, Faults};
 pub use message::Message;
 

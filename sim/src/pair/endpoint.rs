@@ -7,7 +7,7 @@ use packetboat_core::session::{
     AckToken, Arrival as Arrived, Config, ConnectOptions, Event, Output, Received, Receiver, Session, Verdict,
 };
 use packetboat_core::time::Instant;
-use packetboat_core::wire::QoS;
+use packetboat_core::wire::{Packet, QoS, Reason};
 
 use super::store::Store;
 use super::witness::Witness;
@@ -208,6 +208,7 @@ impl Endpoint {
                 Ok(Received::Packet { packet, size }) => {
                     self.witness.received(&packet);
                     self.session.handle_packet(&packet, now);
+                    self.answer_authentication(&packet, now);
                     used += size;
                 }
                 Ok(Received::Publish { publish, aliased, size }) => {
@@ -239,6 +240,15 @@ impl Endpoint {
             }
         }
         input.len()
+    }
+
+    /// The client's part of [`Echo`](crate::broker::Echo): it says what it hears.
+    fn answer_authentication(&mut self, packet: &Packet<'_>, now: Instant) {
+        if let Packet::Auth(auth) = packet
+            && auth.reason == Reason::CONTINUE_AUTHENTICATION
+        {
+            self.session.authenticate(auth.reason, auth.properties.authentication_data(), now);
+        }
     }
 
     pub(crate) fn collect(&mut self) {

@@ -1,6 +1,7 @@
 //! What the session says happened.
 
 use packetboat_core::session::Event;
+use packetboat_core::wire::Reason;
 
 use super::{Promise, World};
 
@@ -17,6 +18,7 @@ impl World {
                 Event::SubscriptionLost { filter, .. } => self.filters.lost(filter.as_str()),
                 Event::Connected { session_present, .. } => self.connected(session_present),
                 Event::Disconnected { lost_qos0, .. } => self.messages.lost_qos0 += lost_qos0,
+                Event::Authentication { reason: Reason::SUCCESS, .. } => self.authentications += 1,
                 Event::Finished { .. }
                 | Event::SubscriptionsRestored
                 | Event::Poison { .. }

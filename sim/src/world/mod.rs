@@ -15,7 +15,7 @@ mod trouble;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use packetboat_core::session::SessionMode;
+use packetboat_core::session::{Phase, SessionMode};
 use packetboat_core::time::Instant;
 use packetboat_core::wire::Version;
 
@@ -41,6 +41,8 @@ pub struct Summary {
     pub crashes: usize,
     /// Times the broker lost the session.
     pub losses: usize,
+    /// Times a connection was authenticated again.
+    pub authentications: usize,
 }
 
 impl std::ops::AddAssign for Summary {
@@ -50,6 +52,7 @@ impl std::ops::AddAssign for Summary {
         self.connections += other.connections;
         self.crashes += other.crashes;
         self.losses += other.losses;
+        self.authentications += other.authentications;
     }
 }
 
@@ -107,6 +110,7 @@ struct World {
     tags: u64,
     crashes: usize,
     losses: usize,
+    authentications: usize,
     connections: usize,
     /// The broker's session as of the last CONNACK.
     session: Option<u64>,
@@ -126,7 +130,7 @@ type Promise = Result<(), String>;
 impl World {
     fn new(version: Version, seed: u64, tell: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let plan = Plan::draw(version, &mut dice);
+        let plan = Plan::draw(version, seed, &mut dice);
         let broker = broker::Config { trace: tell, ..plan.broker.clone() };
         let mut pair = Pair::with_options(plan.options.clone(), plan.config.clone(), broker, dice.seed());
         pair.client.commit_eagerly = !plan.late_store;
@@ -143,6 +147,7 @@ impl World {
             tags: 0,
             crashes: 0,
             losses: 0,
+            authentications: 0,
             connections: 0,
             session: None,
             betrayed: false,
@@ -159,6 +164,7 @@ impl World {
             connections: self.connections,
             crashes: self.crashes,
             losses: self.losses,
+            authentications: self.authentications,
         }
     }
 
@@ -197,6 +203,7 @@ impl World {
     /// One random event.
     fn step(&mut self) -> Promise {
         match self.dice.index(100) {
+            28..=36 if self.may_authenticate() => self.authenticate_again(),
             0..=31 => self.publish(),
             32..=45 => self.publish_from_broker(),
             46..=62 => self.release_one()?,
@@ -217,6 +224,11 @@ impl World {
             self.dial();
         }
         Ok(())
+    }
+
+    fn may_authenticate(&mut self) -> bool {
+        let online = self.pair.client.session.phase() == Phase::Online;
+        self.plan.authenticated && online && self.dice.percent(60)
     }
 
     /// Let everything happen that can, or only some of it, or nothing yet.

@@ -1,12 +1,13 @@
 //! What a world is like: settings of client, broker and link, drawn from its seed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use packetboat_core::rng::Rng;
 use packetboat_core::session::{Config, ConnectOptions, Overflow, SessionMode};
 use packetboat_core::wire::{QoS, Version};
 
-use crate::broker::{self, Overlap};
+use crate::broker::{self, Echo, Overlap};
 use crate::link::Conditions;
 use crate::pair::CLIENT;
 
@@ -62,16 +63,28 @@ pub(super) struct Plan {
     pub(super) fickle: bool,
     /// Store operations are made safe late.
     pub(super) late_store: bool,
+    /// Connections are authenticated by a method, and again now and then.
+    pub(super) authenticated: bool,
     pub(super) steps: usize,
 }
 
 impl Plan {
-    pub(super) fn draw(version: Version, dice: &mut Dice) -> Self {
+    pub(super) fn draw(version: Version, seed: u64, dice: &mut Dice) -> Self {
         let calm = dice.percent(25);
         let config = client(version, dice);
+        let mut options = options(version, config.durable, dice);
+        let mut broker = broker(version, calm, dice);
+        // By the seed itself: other worlds stay what they were.
+        let authenticated = version.has_properties() && seed % 4 == 1;
+        if authenticated {
+            let named = options.properties.authentication_method(Echo::NAME);
+            named.unwrap_or_else(|error| panic!("{error}"));
+            broker.methods = vec![Arc::new(Echo(u8::try_from(seed % 3).unwrap_or(0)))];
+        }
         Self {
-            options: options(version, config.durable, dice),
-            broker: broker(version, calm, dice),
+            options,
+            broker,
+            authenticated,
             calm,
             fickle: version.has_properties() && dice.percent(20),
             late_store: dice.percent(70),

@@ -6,7 +6,7 @@ use packetboat_core::session::Phase;
 use packetboat_core::wire::Reason;
 
 use super::{Promise, World, plan};
-use crate::broker::{Direction, Refusal};
+use crate::broker::{Direction, Echo, Refusal};
 use crate::link::Loss;
 use crate::pair::CLIENT;
 
@@ -88,6 +88,13 @@ impl World {
         self.messages.crashed(committed);
         self.arrivals.crashed(committed);
         self.filters.crashed();
+    }
+
+    /// The client authenticates again, and now and then fails to.
+    pub(super) fn authenticate_again(&mut self) {
+        let data = if self.dice.percent(20) { Echo::REFUSED } else { b"again" };
+        let begun = self.pair.client.session.authenticate(Reason::RE_AUTHENTICATE, Some(data), self.pair.now);
+        self.tell(|| format!("authenticate again, begun: {begun}"));
     }
 
     pub(super) fn leave(&mut self) {

@@ -36,6 +36,7 @@ pub(crate) enum Heard {
     Granted(u16, Vec<u8>),
     Pong,
     Goodbye(Reason),
+    Auth(Reason),
     /// No packet: the connection ended.
     Closed,
 }
@@ -61,6 +62,7 @@ impl Heard {
             Packet::Suback(suback) => Self::Granted(suback.id, suback.reasons.to_vec()),
             Packet::PingResp => Self::Pong,
             Packet::Disconnect(disconnect) => Self::Goodbye(disconnect.reason),
+            Packet::Auth(auth) => Self::Auth(auth.reason),
             other => panic!("no broker sends {other:?}"),
         }
     }

@@ -1,6 +1,7 @@
 //! Stories of a client session and the strict broker on a virtual clock, one situation each.
 #![allow(clippy::unwrap_used, reason = "a test fails so")]
 
+mod authenticating;
 mod connecting;
 mod crashing;
 mod limits;

@@ -1,5 +1,6 @@
 //! The strict broker through its own door: each rule it watches, broken and kept, and how it behaves.
 
+mod authenticating;
 #[path = "../common/mod.rs"]
 mod common;
 mod connections;

@@ -399,3 +399,56 @@ fn a_publish_that_repeats_another_is_read_as_if_alone() {
         assert_eq!(beside.repeated(&wrong, &previous).map(|(publish, _)| publish.id), None, "{flags:x}");
     }
 }
+
+/// Every bound of the front of a message that is too large, on 3.1.1, where it is read before it is skipped.
+#[test]
+fn the_front_of_an_oversize_message_is_asked_for_byte_by_byte_and_judged() {
+    let connect =
+        ConnectOptions { version: Version::V311, maximum_packet_size: 10, ..ConnectOptions::default() };
+    for (first, id, qos) in [(0x30, &[][..], QoS::AtMostOnce), (0x32, &[0, 7], QoS::AtLeastOnce)] {
+        for payload in [0, 5] {
+            let topic = b"twelve bytes";
+            let rest = 2 + topic.len() + id.len() + payload;
+            let mut bytes = vec![first, u8::try_from(rest).unwrap(), 0, 12];
+            bytes.extend_from_slice(topic);
+            bytes.extend_from_slice(id);
+            let front = bytes.len();
+            bytes.resize(front + payload, b'p');
+            let whole = bytes.len();
+            bytes.extend_from_slice(&[0xd0, 0]);
+            for given in 2..=bytes.len() {
+                let mut receiver = Receiver::new(&connect);
+                match receiver.next(&bytes[..given]).unwrap() {
+                    Received::Incomplete { missing } if given < 4 => assert_eq!(missing, None),
+                    Received::Incomplete { missing } => {
+                        assert_eq!(missing, Some(front - given), "{given} of {whole}");
+                    }
+                    Received::Oversize { qos: of, id: named, topic, size, used } => {
+                        assert!(given >= front);
+                        assert_eq!(
+                            (of, named.is_some(), topic, size),
+                            (qos, !id.is_empty(), "twelve bytes", whole)
+                        );
+                        assert_eq!(used, given.min(whole));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            // A topic that reaches past the end, by one byte.
+            let mut longer = bytes.clone();
+            longer[3] += u8::try_from(payload).unwrap() + 1;
+            let what = Receiver::new(&connect).next(&longer).err().map(|breach| breach.what);
+            assert_eq!(what, Some("topic longer than its packet"));
+        }
+    }
+    // The length of the packet takes two bytes.
+    let mut long = vec![0x32, 0x90, 1, 0, 1, b't', 0, 9];
+    long.resize(3 + 0x90, b'p');
+    match Receiver::new(&connect).next(&long).unwrap() {
+        Received::Oversize { id, topic, size, .. } => assert_eq!((id, topic, size), (Some(9), "t", 3 + 0x90)),
+        other => panic!("{other:?}"),
+    }
+    long[7] = 0;
+    let what = Receiver::new(&connect).next(&long).err().map(|breach| breach.what);
+    assert_eq!(what, Some("packet identifier 0"));
+}

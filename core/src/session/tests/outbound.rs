@@ -489,3 +489,94 @@ fn a_payload_declared_as_text_is_text() {
         }
     }
 }
+
+#[test]
+fn what_waits_is_not_overtaken_when_the_socket_has_caught_up() {
+    for (kind, others) in [(QOS1, 0), (QOS1, 1), (QoS::AtMostOnce, 0)] {
+        let mut story = Story::online(Version::V5);
+        story.publish(QoS::AtMostOnce, &"x".repeat(300_000), 0);
+        story.session.poll_transmit(&mut story.out, story.now);
+        let written = story.out.len();
+        story.out.clear();
+        story.publish(kind, "old", 1);
+        for number in 0..others {
+            story.publish(QoS::AtMostOnce, "old too", 2 + number);
+        }
+        story.session.handle_written(written, story.now);
+        story.publish(kind, "new", 9);
+        let order: Vec<String> =
+            story.told().iter().map(|line| line.rsplit(' ').next().unwrap().into()).collect();
+        let (old, new) =
+            (order.iter().position(|one| one == "old"), order.iter().position(|one| one == "new"));
+        assert!(old.is_some() && old < new, "{kind:?} {others}: {order:?}");
+    }
+}
+
+#[test]
+fn sixteen_identifiers_are_kept_for_requests() {
+    let config =
+        Config { window: u16::MAX, queue_messages: 70_000, queue_bytes: usize::MAX, ..Config::default() };
+    let mut story = Story::with(Version::V5, config);
+    story.open(false, &PropertiesBuf::default());
+    for number in 0..66_000 {
+        story.publish(QOS1, "", number);
+    }
+    story.raw();
+    assert_eq!(story.session.queue().in_flight, 65_535 - 16);
+    let filter = crate::topic::TopicFilter::new("a").unwrap();
+    story.session.subscribe(&filter, QOS1.into(), Tag(70_000)).unwrap();
+    assert_eq!(story.told(), ["SUBSCRIBE a"]);
+    story.acks(AckKind::Puback, 1);
+    assert_eq!(story.told().len(), 0, "the request took the one that was freed");
+    story.acks(AckKind::Puback, 2);
+    assert_eq!(story.told().len(), 1);
+}
+
+#[test]
+fn messages_of_qos_0_that_no_socket_took_are_counted() {
+    let mut story = Story::online(Version::V5);
+    story.publish(QoS::AtMostOnce, "handed out", 1);
+    story.session.poll_transmit(&mut story.out, story.now);
+    story.publish(QoS::AtMostOnce, "encoded", 2);
+    story.publish(QoS::AtMostOnce, "encoded", 3);
+    story.session.handle_close(&story.out, 0);
+    let lost = story.events().into_iter().find_map(|event| match event {
+        Event::Disconnected { lost_qos0, .. } => Some(lost_qos0),
+        _ => None,
+    });
+    assert_eq!(lost, Some(3));
+}
+
+#[test]
+fn other_bounds_count_at_once_and_a_ping_goes_when_it_is_asked_for() {
+    let mut story = Story::new(Version::V5);
+    story.publish(QOS1, "a", 1);
+    story.session.configure(Config { queue_messages: 1, ..Config::default() });
+    assert_eq!(story.try_publish(QOS1, "b", 2), Err(PublishError::Full));
+    story.open(false, &PropertiesBuf::default());
+    story.told();
+    story.session.ping(story.now);
+    assert_eq!(story.told(), ["PINGREQ"]);
+    story.session.ping(story.now);
+    assert_eq!(story.told(), ["PINGREQ"]);
+}
+
+#[test]
+fn a_large_shared_payload_that_waited_is_not_copied() {
+    let mut story = Story::new(Version::V5);
+    let payload = vec![b'x'; 20_000];
+    let message = Outgoing {
+        topic: TopicName::new("topic").unwrap(),
+        payload: Payload::Shared(&payload),
+        qos: QOS1,
+        retain: false,
+        properties: Properties::EMPTY,
+        drop_properties: false,
+        tag: Tag(1),
+    };
+    story.session.publish(&message, story.now).unwrap();
+    story.open(false, &PropertiesBuf::default());
+    assert!(story.session.poll_transmit(&mut story.out, story.now));
+    assert_eq!(story.out.splices.len(), 1);
+    assert!(story.out.bytes.len() < 100 && story.out.len() > 20_000);
+}
