@@ -440,3 +440,54 @@ async fn text_that_is_declared_is_checked_on_the_way_out_and_readable_on_the_way
     assert!(matches!(common::next(&mut stream).await.text(), Some(Err(_))));
     client.disconnect().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn receipts_tell_every_stage_of_every_qos_over_cuts() {
+    use common::inside::{Host, Inside, Network, connected, patient};
+    for (version, qos) in VERSIONS.into_iter().flat_map(|version| ALL_QOS.map(|qos| (version, qos))) {
+        let (broker, network) = (Inside::new(), Network::new([("one", Host::Down)]));
+        let session = SessionMode::Persistent { expiry: Duration::from_secs(3600) };
+        let options = options("mqtt://one").client_id("stages").version(version).session(session);
+        let client = Client::start(options.transport(network.clone())).unwrap();
+        let mut events = client.events();
+        let mut receipt = client.publish("a", "x").qos(qos).enqueue().await.unwrap();
+        assert_eq!((receipt.stage(), receipt.packet_id()), (Stage::Accepted, None));
+        let answer = if qos == QoS::ExactlyOnce { PacketType::Pubcomp } else { PacketType::Puback };
+        broker.with(|core, _| {
+            core.faults().swallow(answer);
+        });
+        network.set("one", Host::Broker(broker.clone()));
+        connected(&mut events).await;
+        patient(client.flush()).await.unwrap();
+        if qos != QoS::AtMostOnce {
+            for _ in 0..2 {
+                // With PUBREC in hand, too, it is on its way until PUBCOMP.
+                assert_eq!(receipt.stage(), Stage::Written, "{version:?} {qos:?}");
+                assert!(receipt.packet_id().is_some());
+                assert!(!receipt.cancel(), "too late");
+                broker.with(packetboat_sim::broker::Broker::cut_all);
+                connected(&mut events).await;
+                patient(client.flush()).await.unwrap();
+            }
+            broker.with(|core, _| {
+                core.faults().clear();
+            });
+            broker.with(packetboat_sim::broker::Broker::cut_all);
+        }
+        let published = patient(&mut receipt).await.unwrap();
+        assert!(!published.reason.is_error() && !published.possible_duplicate);
+        assert!(receipt.packet_id().is_none() && !receipt.cancel(), "there is nothing to withdraw");
+        drop(receipt);
+        let other = client.publish("a", "y").qos(qos).enqueue().await.unwrap();
+        patient(async {
+            while other.stage() != Stage::Acknowledged {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        assert!(other.packet_id().is_none() && !other.cancel());
+        patient(other).await.unwrap();
+        client.disconnect().await.unwrap();
+        broker.check();
+    }
+}

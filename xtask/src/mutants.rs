@@ -93,7 +93,8 @@ fn record(list: &Path, shard: &str, found: &Path) -> Result<Vec<String>, String>
 fn merged(old: &str, shard: &str, counts: &str, survivors: &[String]) -> String {
     let lines = old.lines().filter(|line| !line.starts_with('#'));
     let mut entries: BTreeMap<String, String> = lines
-        .filter_map(|line| line.split_once(": "))
+        // A survivor without a reason ends with its colon.
+        .filter_map(|line| line.split_once(": ").or(line.strip_suffix(':').map(|name| (name, ""))))
         .map(|(name, rest)| (name.to_owned(), rest.to_owned()))
         .collect();
     entries.insert(format!("shard {shard}"), counts.to_owned());
@@ -138,6 +139,12 @@ mod tests {
                 "shard 0/9: 3 caught, 1 missed",
                 "shard 1/9: 4 caught, 0 missed"
             ]
+        );
+        let third =
+            merged(&merged("", "0/9", "1 missed", &["a.rs replace b".to_owned()]), "1/9", "0 missed", &[]);
+        assert!(
+            third.contains("\nlives a.rs replace b:\n"),
+            "a survivor stays without a reason, too: {third}"
         );
     }
 }

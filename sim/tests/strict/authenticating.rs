@@ -1,4 +1,5 @@
 //! Enhanced authentication: what the broker catches.
+#![allow(clippy::unwrap_used, reason = "a test fails so")]
 
 use std::sync::Arc;
 
