@@ -446,7 +446,7 @@ async fn receipts_tell_every_stage_of_every_qos_over_cuts() {
     use common::inside::{Host, Inside, Network, connected, patient};
     for (version, qos) in VERSIONS.into_iter().flat_map(|version| ALL_QOS.map(|qos| (version, qos))) {
         let (broker, network) = (Inside::new(), Network::new([("one", Host::Down)]));
-        let session = SessionMode::Persistent { expiry: Duration::from_secs(3600) };
+        let session = SessionMode::Persistent { expiry: Duration::from_hours(1) };
         let options = options("mqtt://one").client_id("stages").version(version).session(session);
         let client = Client::start(options.transport(network.clone())).unwrap();
         let mut events = client.events();

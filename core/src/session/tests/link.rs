@@ -382,3 +382,20 @@ fn each_pingresp_answers_the_pingreq_of_its_number_on_this_connection() {
         story.open(false, &PropertiesBuf::default());
     }
 }
+
+#[test]
+fn limits_are_those_of_the_last_connection_until_the_next_one_has_its_own() {
+    let mut story = Story::new(Version::V5);
+    assert_eq!(*story.session.limits(), Limits::default());
+    let few = limits(|said| {
+        said.maximum_qos(QoS::AtLeastOnce);
+        said.receive_maximum(3).unwrap();
+    });
+    story.open(false, &few);
+    let known = *story.session.limits();
+    assert_eq!((known.maximum_qos, known.receive_maximum), (QoS::AtLeastOnce, 3));
+    story.cut_after(0);
+    assert_eq!(*story.session.limits(), known);
+    story.open(false, &PropertiesBuf::default());
+    assert_eq!(*story.session.limits(), Limits::default());
+}

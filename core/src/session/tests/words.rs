@@ -284,3 +284,26 @@ fn requests_with_user_properties_need_5_0() {
     assert_eq!(asked, Err(SubscribeError::NeedsVersion5));
     assert!(!story.session.can_have_properties());
 }
+
+#[test]
+fn words_that_wait_for_their_turn_outlive_a_cut_where_their_message_does() {
+    let mut story = Story::online(Version::V5);
+    let [one, two] = [1, 2].map(|id| token(story.arrives(QoS::ExactlyOnce, id, 1)));
+    let [three, four] = [3, 4].map(|id| token(story.arrives(QoS::AtLeastOnce, id, 1)));
+    for token in [two, four] {
+        assert!(story.session.release_with(token, Reason::NOT_AUTHORIZED, words(20).as_properties()));
+    }
+    assert!(story.raw().is_empty(), "{three:?} is held");
+    story.cut_after(0);
+    story.open(true, &PropertiesBuf::default());
+    for id in [1, 2] {
+        assert_eq!(story.arrives(QoS::ExactlyOnce, id, 1), Verdict::Ignore);
+    }
+    let again = token(story.arrives(QoS::AtLeastOnce, 4, 1));
+    story.session.release(again, Release::Acknowledge);
+    assert_eq!(story.raw(), [0x40, 2, 0, 4], "a new delivery, of which nothing was said");
+    story.session.release(one, Release::Acknowledge);
+    let bytes = story.raw();
+    assert_eq!(bytes[..4], [0x50, 2, 0, 1]);
+    assert_eq!(said(&bytes[4..]), words(20));
+}
