@@ -1,5 +1,5 @@
 //! Random worlds with several servers, on virtual time: servers come, go, refuse, forget the session, send the client
-//! elsewhere and cut it off; the client is sent offline, renewed and reconfigured. In the end everything accepted has
+//! elsewhere, by name or not, and cut it off; the client is sent offline, renewed and reconfigured. In the end everything accepted has
 //! arrived somewhere, exactly once where that was promised. `PACKETBOAT_WORLDS` says how many (default 300 for each
 //! version, at most 1,000), `PACKETBOAT_SEED` replays one.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
@@ -8,18 +8,22 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::inside::{Host, Inside, Network, patient};
 use packetboat::{
-    Client, Event, Options, PublishError, QoS, Reason, Receipt, SessionMode, State, VersionChoice,
+    Client, Event, Options, PublishError, QoS, Reason, Receipt, SessionMode, State, Switch, Version,
+    VersionChoice,
 };
 use packetboat_core::rng::Rng;
 use packetboat_sim::broker::{Broker, Config, Refusal};
 
 const HOSTS: [&str; 3] = ["one", "two", "three"];
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Server references that were followed, in all worlds.
+static REDIRECTS: AtomicU32 = AtomicU32::new(0);
 
 struct World {
     rng: Rng,
@@ -93,8 +97,13 @@ impl World {
             9 => {
                 let reasons =
                     [Reason::SESSION_TAKEN_OVER, Reason::SERVER_SHUTTING_DOWN, Reason::SERVER_MOVED];
-                let reason = reasons[self.pick()];
-                broker.with(|core, now| core.disconnect("boat", reason, now));
+                let (reason, to) = (reasons[self.pick()], HOSTS[self.pick()]);
+                if self.rng.below(2) == 0 || self.client.version() != Version::V5 {
+                    broker.with(|core, now| core.disconnect("boat", reason, now));
+                } else {
+                    let lasting = reason == Reason::SERVER_MOVED;
+                    broker.with(|core, _| core.send_raw("boat", &sends_to(to, lasting)));
+                }
             }
             10 => self.client.reconnect(),
             11 => self.client.network_up(),
@@ -165,10 +174,21 @@ impl World {
     }
 }
 
+/// DISCONNECT with a server reference, for good or for one connection.
+fn sends_to(host: &str, lasting: bool) -> Vec<u8> {
+    let length = u8::try_from(host.len()).unwrap();
+    let reason = if lasting { Reason::SERVER_MOVED } else { Reason::USE_ANOTHER_SERVER };
+    let head = [0xe0, length + 5, reason.0, length + 3, 0x1c, 0, length];
+    [&head[..], host.as_bytes()].concat()
+}
+
 fn watch_sessions(brokers: &[Inside], betrayed: &Arc<AtomicBool>) -> impl FnMut(&Event) + Send + 'static {
     let (brokers, betrayed) = (brokers.to_vec(), betrayed.clone());
     let mut last = None;
     move |event| {
+        if let Event::ServerSwitched { why: Switch::Redirected, .. } = event {
+            REDIRECTS.fetch_add(1, Ordering::Relaxed);
+        }
         let Event::Connected(connected) = event else { return };
         let at = HOSTS.iter().position(|name| *name == connected.server.host()).unwrap();
         let session = brokers[at]
@@ -215,4 +235,7 @@ fn worlds_of_3_1_1() {
 #[test]
 fn worlds_of_5_0() {
     worlds(VersionChoice::V5);
+    let few =
+        number("PACKETBOAT_SEED").is_some() || number("PACKETBOAT_WORLDS").is_some_and(|worlds| worlds < 50);
+    assert!(few || REDIRECTS.load(Ordering::Relaxed) > 10, "references are followed");
 }

@@ -200,6 +200,27 @@ async fn defaults_count_where_a_message_says_nothing() {
     assert_eq!(said, expected.map(|(payload, qos, retain)| (payload.to_owned(), qos, retain)));
 }
 
+/// The `topics` of amqtt's documentation, literally: whole topics, and nothing below them.
+#[tokio::test]
+async fn the_topics_of_amqtt_mean_the_same_here() {
+    let broker = net::Options::new().keep_log().start().await.unwrap();
+    let options = options(&broker.url())
+        .client_id("amqtt")
+        .default_qos(QoS::AtMostOnce)
+        .default_retain(false)
+        .topic_defaults("/test", TopicDefaults::new().qos(QOS1))
+        .topic_defaults("/some_topic", TopicDefaults::new().qos(QoS::ExactlyOnce).retain(true));
+    let client = Client::connect(options).await.unwrap();
+    for topic in ["/test", "/some_topic", "/some_topic/below", "test", "/other"] {
+        client.publish(topic, "x").await.unwrap();
+    }
+    client.publish("/some_topic", "x").qos(QoS::AtMostOnce).retain(false).await.unwrap();
+    client.disconnect().await.unwrap();
+    let said: Vec<_> = taken(&broker, "amqtt").into_iter().map(|(qos, retain, ..)| (qos, retain)).collect();
+    let plain = (QoS::AtMostOnce, false);
+    assert_eq!(said, [(QOS1, false), (QoS::ExactlyOnce, true), plain, plain, plain, plain]);
+}
+
 #[tokio::test]
 async fn a_message_that_ends_every_connection_is_reported_and_the_others_arrive() {
     let poisonous = vec!["poison".parse().unwrap()];
