@@ -108,7 +108,14 @@ async fn what_cannot_be_used_is_named_with_what_to_do() {
 #[test]
 fn secrets_are_not_printed() {
     let tls = Tls::new().client_certificate(Pem::memory("cert"), Pem::memory("hush")).key_password("hush");
-    let credentials = packetboat::Credentials::new().certificate(Pem::memory(""), Pem::memory("hush"));
-    let printed = format!("{tls:?} {credentials:?}");
-    assert!(!printed.contains("hush"), "{printed}");
+    let credentials =
+        packetboat::Credentials::new().password("hush").certificate(Pem::memory(""), Pem::memory("hush"));
+    let proxy: packetboat::Proxy = "http://user:hush@proxy.example".parse().unwrap();
+    let websocket = packetboat::WebSocket::new().header("Authorization", "hush");
+    let options =
+        packetboat::Options::new("mqtt://user:hush@broker.example").password("hush").tls(tls.clone());
+    let options = options.proxy(proxy.clone()).websocket(websocket.clone());
+    let printed = format!("{tls:?} {credentials:?} {proxy:?} {proxy} {websocket:?} {options:?}");
+    // As text, and as the bytes it has.
+    assert!(!printed.contains("hush") && !printed.contains("104, 117, 115, 104"), "{printed}");
 }
