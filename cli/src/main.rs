@@ -2,6 +2,7 @@
 
 mod arguments;
 mod completions;
+mod config;
 mod connect;
 mod demo;
 mod failure;
@@ -45,6 +46,7 @@ fn run(arguments: Arguments) -> Exit {
             Command::Pub(arguments) => publish::run(*arguments).await,
             Command::Sub(arguments) => subscribe::run(*arguments).await,
             Command::Rr(arguments) => request::run(*arguments).await,
+            Command::Config(command) => config::run(command),
             Command::Completions { shell } => completions::write(shell),
         }
     });

@@ -17,6 +17,10 @@ pub(crate) fn error(message: &dyn Display) {
     line(ERROR, "error: ", message);
 }
 
+pub(crate) fn warning(message: &dyn Display) {
+    line(WARNING, "warning: ", message);
+}
+
 /// How much is said.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
@@ -28,7 +32,7 @@ impl Report {
     /// Something went wrong and the command goes on.
     pub(crate) fn warn(self, message: impl Display) {
         if !self.quiet {
-            line(WARNING, "warning: ", &message);
+            warning(&message);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod config;
 mod connection;
 mod help;
 #[cfg(feature = "openssl")]
@@ -15,6 +16,7 @@ mod values;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use config::{Config, File as ConfigFile};
 pub(crate) use connection::Connection;
 pub(crate) use output::OutputArguments;
 pub(crate) use publish::Publish;
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     Sub(Box<Subscribe>),
     /// Send a request and print the answer
     Rr(Box<Request>),
+    /// Look at configuration files: check, show, convert
+    #[command(subcommand)]
+    Config(Config),
     /// Write a completion script for a shell to standard output
     #[command(after_help = help::COMPLETIONS)]
     Completions {
@@ -64,7 +69,7 @@ impl Arguments {
             Command::Pub(publish) => publish.connection.quiet,
             Command::Sub(subscribe) => subscribe.connection.quiet,
             Command::Rr(request) => request.connection.quiet,
-            Command::Demo | Command::Completions { .. } => false,
+            Command::Demo | Command::Config(_) | Command::Completions { .. } => false,
         }
     }
 }

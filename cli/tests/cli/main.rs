@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../../client/tests/common/certificates.rs"]
 mod certificates;
+mod config;
 mod demo;
 mod help;
 mod interop;
