@@ -78,6 +78,10 @@ fn a_certificate_is_checked_against_file_and_folder() {
     publish(&broker, &["--cafile", &files.path("none.pem")]).expect(2).says("none.pem");
     let url = format!("mqtts://localhost:{}/a", broker.broker.port());
     run(packetboat(["pub", "-L", &url, "-m", "x", "--cafile", &files.path("ca.pem")])).expect(0);
+    // What takes the place of the system's.
+    let mut command = packetboat(["pub", "-L", &url, "-m", "x"]);
+    command.env("SSL_CERT_FILE", files.path("ca.pem"));
+    run(command).expect(0);
 }
 
 #[test]
@@ -216,4 +220,39 @@ fn where_it_stands_still_is_said_when_the_time_is_up() {
         let ended = attempt.end().expect(2).says(words);
         assert!(ended.stderr.contains("within 10s"), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_key_may_have_a_password_in_a_file() {
+    const KEY: &str = include_str!("../../../client/tests/common/keys/ec.pem");
+    const ENCRYPTED: &str = include_str!("../../../client/tests/common/keys/ec-encrypted.pem");
+    let files = files("localhost");
+    let broker = Embedded::with(options(&files).client_authority(&files.read("ca.pem")));
+    let key = rcgen::KeyPair::from_pem(KEY).unwrap();
+    let pair = files.authority.sign_key(&params(&["boat"]), &key);
+    let (ca, certificate) = (files.path("ca.pem"), files.write("locked.pem", &pair.certificate));
+    let key = files.write("locked.key", ENCRYPTED);
+    let with = |more: &[&str]| {
+        publish(&broker, &[&["--cafile", &ca, "--cert", &certificate, "--key", &key], more].concat())
+    };
+    with(&["--key-password-file", &files.write("good", "boat\nmore")]).expect(0);
+    with(&["--key-password-file", &files.write("bad", "raft")]).expect(2).says("is the password right");
+    with(&[]).expect(2).says("give its password");
+    with(&["--key-password-file", "/no/such/file"]).expect(1).says("--key-password-file");
+}
+
+#[test]
+fn protocols_are_offered() {
+    let listener = TcpListener::bind("localhost:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let hello = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = vec![0; 4096];
+        let read = stream.read(&mut hello).unwrap();
+        String::from_utf8_lossy(&hello[..read]).into_owned()
+    });
+    publish_to(port, &["--tls-alpn", "mqtt", "--tls-alpn", "x-amzn-mqtt-ca"]).expect(2);
+    // The lengths stand in front of the names; so does that of the server's.
+    let hello = hello.join().unwrap();
+    assert!(hello.contains("\u{4}mqtt\u{e}x-amzn-mqtt-ca") && hello.contains("localhost"), "{hello:?}");
 }
