@@ -393,6 +393,8 @@ impl World {
         self.drain();
         self.connack(0, 0);
         for _ in 0..200 {
+            // Sending may first be a matter for the store, as with an identifier for QoS 2.
+            self.drain();
             self.drain();
             if let Some((kind, id, filters)) = self.judge.requests.pop() {
                 let granted = [0; 16];

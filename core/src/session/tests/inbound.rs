@@ -343,13 +343,18 @@ fn a_receive_maximum_of_zero_is_the_default() {
 
 #[test]
 fn a_publish_that_repeats_another_is_read_as_if_alone() {
-    let message = |topic, alias: Option<u16>, payload| {
+    let message = |topic, alias: Option<u16>, payload: &[u8]| {
         let mut properties = PropertiesBuf::default();
         if let Some(alias) = alias {
             properties.topic_alias(alias).unwrap();
         }
         let properties = properties.as_properties();
-        let (dup, retain, qos, id) = (false, false, QoS::AtMostOnce, None);
+        // What stands beside topic and properties is each one's own.
+        let (dup, retain, qos, id) = match payload {
+            b"2" => (false, true, QoS::AtLeastOnce, Some(7)),
+            b"4" => (true, false, QoS::ExactlyOnce, Some(8)),
+            _ => (false, false, QoS::AtMostOnce, None),
+        };
         let mut bytes = vec![];
         encode(
             Version::V5,
@@ -359,7 +364,7 @@ fn a_publish_that_repeats_another_is_read_as_if_alone() {
         bytes
     };
     let bytes = [
-        message("a/b", None, b"1".as_slice()),
+        message("a/b", None, b"1"),
         message("a/b", None, b"2"),
         message("a/b", Some(1), b"3"),
         message("a/b", Some(1), b"4"),
@@ -421,6 +426,7 @@ fn the_front_of_an_oversize_message_is_asked_for_byte_by_byte_and_judged() {
                 match receiver.next(&bytes[..given]).unwrap() {
                     Received::Incomplete { missing } if given < 4 => assert_eq!(missing, None),
                     Received::Incomplete { missing } => {
+                        assert!(given < front);
                         assert_eq!(missing, Some(front - given), "{given} of {whole}");
                     }
                     Received::Oversize { qos: of, id: named, topic, size, used } => {

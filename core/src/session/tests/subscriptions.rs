@@ -310,3 +310,13 @@ fn options_an_old_connection_cannot_tell_are_refused_and_not_dropped() {
     assert_eq!(story.told(), ["SUBSCRIBE b"]);
     assert_eq!(story.events(), [granted(1, 0x84)]);
 }
+
+#[test]
+fn who_asks_for_less_takes_nothing_from_who_asked_for_more() {
+    let mut story = Story::online(Version::V5);
+    story.session.subscribe(&filter("a"), QoS::ExactlyOnce.into(), Tag(1)).unwrap();
+    let first = story.raw();
+    story.session.subscribe(&filter("a"), QoS::AtLeastOnce.into(), Tag(2)).unwrap();
+    let second = story.raw();
+    assert_eq!((first.last(), second.last()), (Some(&2), Some(&2)), "the QoS of both SUBSCRIBEs");
+}
