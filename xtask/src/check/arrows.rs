@@ -22,6 +22,7 @@ const ALLOWED: &[Row] = &[
     },
     Row { package: "packetboat-openssl", normal: &["packetboat"], development: &[] },
     Row { package: "packetboat-quic", normal: &["packetboat"], development: &[] },
+    Row { package: "packetboat-telemetry", normal: &["packetboat"], development: &["packetboat-sim"] },
     Row {
         package: "packetboat-cli",
         normal: &[
