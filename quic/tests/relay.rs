@@ -213,7 +213,7 @@ async fn the_example_runs() {
     let Some(broker) = mosquitto_with("") else { return };
     let relay = Relay::start(broker_address(&broker), "localhost");
     let tests = std::env::current_exe().unwrap();
-    let example = tests.ancestors().nth(2).unwrap().join("examples").join("publish");
+    let example = tests.ancestors().nth(2).unwrap().join("examples").join("quic");
     if !example.exists() {
         eprintln!("SKIPPED: cargo builds no examples when it is told which tests to build");
         return;

@@ -4,6 +4,7 @@
 
 mod check;
 mod context;
+mod examples;
 mod extra;
 mod interop;
 mod mutants;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::check;
 use crate::context::Context;
+use crate::examples;
 use crate::extra;
 use crate::interop;
 use crate::prepare::{self, BARE_TARGETS};
@@ -26,6 +27,7 @@ pub(crate) fn steps() -> Vec<Step> {
     let mut steps = prepare::steps();
     steps.extend(check::steps());
     steps.push(Step::new("tests", |context| tests(context, &["--workspace", "--exclude", "xtask"])));
+    steps.push(Step::new("examples", examples::run));
     steps.push(Step::new("tests of xtask", |context| tests(context, &["--package", "xtask"])));
     steps.extend(
         BARE_TARGETS.map(|target| Step::new(format!("core for {target}"), |context| bare(context, target))),

@@ -1,5 +1,5 @@
 //! Publishes one message over QUIC:
-//! `cargo run -p packetboat-quic --example publish -- mqtts://localhost:14567 ca.pem`
+//! `cargo run -p packetboat-quic --example quic -- mqtts://localhost:14567 ca.pem`
 
 use packetboat::{Client, Options, QoS};
 use packetboat_quic::Quic;
