@@ -132,6 +132,23 @@ async fn the_request_says_what_it_must_and_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn headers_are_computed_anew_for_every_attempt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let websocket = WebSocket::new().headers_from(move |_| {
+        let count = asked.fetch_add(1, Ordering::Relaxed);
+        async move { Ok::<_, std::io::Error>(vec![("X-Token".into(), count.to_string())]) }
+    });
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let _client = Client::start(options(&url).websocket(websocket)).unwrap();
+    for count in 0..3 {
+        let (mut stream, _) = within(Duration::from_secs(15), listener.accept()).await.unwrap();
+        let request = request(&mut stream).await;
+        assert!(request.contains(&format!("\r\nX-Token: {count}\r\n")), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_gives_status_and_start_of_the_body() {
     let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\ngo away!\n and the next response";
     let (_, error) = talk(plain, answer).await;
