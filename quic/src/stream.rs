@@ -21,6 +21,15 @@ impl Stream {
     pub(crate) fn new(connection: Connection, send: SendStream, receive: RecvStream) -> Self {
         Self { connection, send, receive, ending: None }
     }
+
+    /// The stream's own error says that the connection is lost, the connection's says why: a certificate that was refused,
+    /// for example, since the server judges it after the handshake has ended here.
+    fn why(&self, error: io::Error) -> io::Error {
+        match self.connection.close_reason() {
+            Some(reason) => io::Error::new(error.kind(), reason),
+            None => error,
+        }
+    }
 }
 
 impl AsyncRead for Stream {
@@ -29,13 +38,15 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        AsyncRead::poll_read(Pin::new(&mut self.receive), cx, buffer)
+        let result = ready!(AsyncRead::poll_read(Pin::new(&mut self.receive), cx, buffer));
+        Poll::Ready(result.map_err(|error| self.why(error)))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        AsyncWrite::poll_write(Pin::new(&mut self.send), cx, bytes)
+        let result = ready!(AsyncWrite::poll_write(Pin::new(&mut self.send), cx, bytes));
+        Poll::Ready(result.map_err(|error| self.why(error)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
