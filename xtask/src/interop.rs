@@ -6,13 +6,14 @@
 mod brokers;
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::process;
 use crate::step::{Outcome, Step};
-use brokers::{BROKERS, Broker};
+use brokers::{AUTHORITY, BROKERS, Broker};
 
 const KNOWN: &str = "ci/interop.txt";
 
@@ -48,11 +49,21 @@ fn run(context: &mut Context, broker: &Broker) -> Outcome {
     let example = ["run", "--quiet", "--package", "packetboat", "--example", "broker_check", "--", &address];
     let mut lines = Vec::new();
     let result = process::run_watched(context, "cargo", &example, |line| lines.push(line.to_owned()));
+    if broker.quic {
+        let published = publish_over_quic(context, &address, &folder);
+        lines.push(format!("any QUIC: {}", published.err().unwrap_or_else(|| "yes".into())));
+    }
     drop(running);
     match result {
         Ok(()) => judge(&lines, &known(&list, broker.name)),
         Err(why) => Outcome::Failed(why),
     }
+}
+
+fn publish_over_quic(context: &Context, address: &str, folder: &Path) -> Result<(), String> {
+    let (url, authority) = (format!("mqtts://{address}"), folder.join(AUTHORITY));
+    let example = ["run", "--quiet", "--package", "packetboat-quic", "--example", "publish", "--", &url];
+    process::cargo(context, &[&example[..], &[&authority.to_string_lossy()]].concat())
 }
 
 /// What this broker is known not to do: `name: version ability`.
@@ -96,12 +107,7 @@ fn free_port() -> Result<u16, String> {
 struct Running(Child);
 
 impl Running {
-    fn start(
-        context: &Context,
-        broker: &Broker,
-        folder: &std::path::Path,
-        port: u16,
-    ) -> Result<Self, String> {
+    fn start(context: &Context, broker: &Broker, folder: &Path, port: u16) -> Result<Self, String> {
         let mut command = (broker.command)(context, folder, port)?;
         let log = std::fs::File::create(folder.join("log.txt")).map_err(|error| error.to_string())?;
         command.stdout(log.try_clone().map_err(|error| error.to_string())?).stderr(log);

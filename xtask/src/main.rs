@@ -32,7 +32,7 @@ Usage: cargo xtask <command>
                           CONFORMANCE.md
   soak [minutes] [seed]   ten clients and two real brokers under random faults, for half an hour unless told
   soak links              clients and a real broker over links that are cut, deaf on one side, slow and lossy (as root)
-  interop [broker]        what the client and aedes, amqtt and RabbitMQ do together, see INTEROP.md
+  interop [broker]        what the client and other brokers do together, see INTEROP.md
   bench [arguments]       run the benchmark, arguments are handed on (try --help)
   fuzz <target> [seconds] run one fuzz target, 60 seconds unless told (needs a nightly toolchain)
   mutants --shard <k/n>   break the session and the wire in small ways, the k-th of n parts of all ways, and note in

@@ -1,6 +1,6 @@
 //! The brokers: where they come from, and how they are started. Fixed versions, since INTEROP.md speaks of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::context::Context;
@@ -11,12 +11,20 @@ pub(super) struct Broker {
     pub(super) name: &'static str,
     pub(super) install: fn(&Context, &Path) -> Result<(), String>,
     pub(super) command: fn(&Context, &Path, u16) -> Result<Command, String>,
+    /// Whether it speaks QUIC too, on the same port, under an authority in [`AUTHORITY`].
+    pub(super) quic: bool,
 }
 
-pub(super) const BROKERS: [Broker; 3] = [
-    Broker { name: "aedes", install: install_aedes, command: aedes },
-    Broker { name: "amqtt", install: install_amqtt, command: amqtt },
-    Broker { name: "rabbitmq", install: install_rabbitmq, command: rabbitmq },
+pub(super) const AUTHORITY: &str = "authority.pem";
+
+pub(super) const BROKERS: [Broker; 6] = [
+    Broker { name: "aedes", install: install_aedes, command: aedes, quic: false },
+    Broker { name: "amqtt", install: install_amqtt, command: amqtt, quic: false },
+    Broker { name: "rabbitmq", install: install_rabbitmq, command: rabbitmq, quic: false },
+    Broker { name: "rmqtt", install: install_rmqtt, command: rmqtt, quic: true },
+    // A port of it speaks one version.
+    Broker { name: "rumqttd-v4", install: install_rumqttd, command: rumqttd_v4, quic: false },
+    Broker { name: "rumqttd-v5", install: install_rumqttd, command: rumqttd_v5, quic: false },
 ];
 
 const AEDES: &str = "aedes@1.2.0";
@@ -102,6 +110,45 @@ fn rabbitmq(context: &Context, folder: &Path, port: u16) -> Result<Command, Stri
         .env("RABBITMQ_CONFIG_FILE", configuration)
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", plugins);
     Ok(command)
+}
+
+fn install_rmqtt(context: &Context, _: &Path) -> Result<(), String> {
+    build(context, "rmqtt-broker")
+}
+
+fn rmqtt(context: &Context, folder: &Path, port: u16) -> Result<Command, String> {
+    built(context, "rmqtt-broker", &[&port.to_string(), &text(folder)])
+}
+
+fn install_rumqttd(context: &Context, _: &Path) -> Result<(), String> {
+    build(context, "rumqttd-broker")
+}
+
+fn rumqttd_v4(context: &Context, _: &Path, port: u16) -> Result<Command, String> {
+    built(context, "rumqttd-broker", &[&port.to_string(), "v4"])
+}
+
+fn rumqttd_v5(context: &Context, _: &Path, port: u16) -> Result<Command, String> {
+    built(context, "rumqttd-broker", &[&port.to_string(), "v5"])
+}
+
+/// Brokers that are libraries: the programs are here.
+const PROGRAMS: &str = "ci/brokers/Cargo.toml";
+
+fn build(context: &Context, package: &str) -> Result<(), String> {
+    let target = text(&programs_folder(context));
+    let arguments = ["build", "--quiet", "--locked", "--manifest-path", PROGRAMS, "--package", package];
+    process::cargo(context, &[&arguments[..], &["--target-dir", &target]].concat())
+}
+
+fn built(context: &Context, package: &str, arguments: &[&str]) -> Result<Command, String> {
+    let program = programs_folder(context).join("debug").join(package);
+    let program = program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))?;
+    Ok(process::command(context, &text(&program), arguments))
+}
+
+fn programs_folder(context: &Context) -> PathBuf {
+    context.target_folder().join("interop/brokers")
 }
 
 fn write(folder: &Path, name: &str, contents: &str) -> Result<String, String> {
