@@ -62,7 +62,7 @@ fn run(context: &mut Context, broker: &Broker) -> Outcome {
 
 fn publish_over_quic(context: &Context, address: &str, folder: &Path) -> Result<(), String> {
     let (url, authority) = (format!("mqtts://{address}"), folder.join(AUTHORITY));
-    let example = ["run", "--quiet", "--package", "packetboat-quic", "--example", "publish", "--", &url];
+    let example = ["run", "--quiet", "--package", "packetboat-quic", "--example", "quic", "--", &url];
     process::cargo(context, &[&example[..], &[&authority.to_string_lossy()]].concat())
 }
 
