@@ -96,6 +96,11 @@ fn is_rate(workload: Workload) -> bool {
     matches!(workload, Publish(_) | Receive(_) | Workload::Mixed(_))
 }
 
+/// No peer speaks TLS here.
+fn times(ratio: f64) -> String {
+    if ratio.is_nan() { "-".into() } else { format!("{ratio:.2} x") }
+}
+
 fn rates(tables: &BTreeMap<Setting, Row>) -> String {
     let mut text = String::from(
         "| messages per second | raw | Packetboat, current | Packetboat, multi | best peer | to the best peer, current | \
@@ -109,7 +114,7 @@ fn rates(tables: &BTreeMap<Setting, Row>) -> String {
         let to = |what: f64, index: usize| ours[index].map_or(f64::NAN, |summary| summary.value / what);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {:.2} x | {:.2} x | {:.2} | {:.2} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {:.2} | {:.2} | {} |",
             title(setting),
             short(raw),
             spread(ours[0]),
@@ -118,8 +123,8 @@ fn rates(tables: &BTreeMap<Setting, Row>) -> String {
                 "{} {name}, {runtime}",
                 short(summary.value)
             )),
-            to(best_value, 0),
-            to(best_value, 1),
+            times(to(best_value, 0)),
+            times(to(best_value, 1)),
             to(raw, 0),
             to(raw, 1),
             verdict(setting, [[to(best_value, 0), to(best_value, 1)], [to(raw, 0), to(raw, 1)]]),
