@@ -7,21 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::inside::{Host, Inside, Network, connected, disconnected, event, patient};
-use packetboat::{
-    Client, Event, Jitter, OnFailure, Options, PublishError, QoS, Reason, SessionMode, SubscribeError,
-};
+use common::inside::{self, Host, Inside, Network, connected, disconnected, event, patient};
+use packetboat::{Client, Event, OnFailure, Options, PublishError, QoS, Reason, SessionMode, SubscribeError};
 use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::{Broker, Config, Direction, Message};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn options(network: &Network) -> Options {
-    Options::new("mqtt://one")
-        .client_id("boat")
-        .transport(network.clone())
-        .backoff(SECOND, 8 * SECOND)
-        .jitter(Jitter::None)
+    inside::options("mqtt://one", network)
         .session(SessionMode::Persistent { expiry: Duration::from_hours(1) })
 }
 

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::inside::{Host, Inside, Network, connected, disconnected, event, patient};
+use common::inside::{self, Host, Inside, Network, connected, disconnected, event, patient};
 use packetboat::{
     Client, Disconnection, Event, Jitter, Leave, Options, QoS, QueuePolicy, Reason, SessionMode, Side, State,
     Switch,
@@ -18,11 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const QOS1: QoS = QoS::AtLeastOnce;
 
 fn options(network: &Network) -> Options {
-    Options::new("mqtt://one")
-        .client_id("boat")
-        .transport(network.clone())
-        .backoff(SECOND, 8 * SECOND)
-        .jitter(Jitter::None)
+    inside::options("mqtt://one", network)
         .session(SessionMode::Persistent { expiry: Duration::from_hours(1) })
 }
 

@@ -6,9 +6,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::inside::{Host, Inside, Network, connected, disconnected, event, patient};
+use common::inside::{self, Host, Inside, Network, connected, disconnected, event, patient};
 use packetboat::{
-    Cause, Client, Disconnection, Event, Jitter, Leave, Options, PublishError, QoS, SessionMode, Switch,
+    Cause, Client, Disconnection, Event, Leave, Options, PublishError, QoS, SessionMode, Switch,
 };
 use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::{Broker, Config};
@@ -20,12 +20,7 @@ fn options(network: &Network) -> Options {
 }
 
 fn to(url: &str, network: &Network) -> Options {
-    Options::new(url)
-        .client_id("boat")
-        .transport(network.clone())
-        .backoff(SECOND, 8 * SECOND)
-        .jitter(Jitter::None)
-        .session(SessionMode::Persistent { expiry: Duration::from_hours(1) })
+    inside::options(url, network).session(SessionMode::Persistent { expiry: Duration::from_hours(1) })
 }
 
 fn slow() -> Inside {

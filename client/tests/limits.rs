@@ -6,10 +6,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::inside::{Host, Inside, Network, connected, disconnected, patient};
+use common::inside::{self, Host, Inside, Network, connected, disconnected, patient};
 use packetboat::{
-    Cause, Client, Disconnection, Jitter, Options, PublishError, QoS, ReauthenticateError, RequestError,
-    State, SubscribeError,
+    Cause, Client, Disconnection, Options, PublishError, QoS, ReauthenticateError, RequestError, State,
+    SubscribeError,
 };
 use packetboat_core::wire::PacketType;
 
@@ -20,11 +20,7 @@ const LIMIT: Duration = Duration::from_secs(7);
 const WELCOME: [u8; 5] = [0x20, 3, 0, 0, 0];
 
 fn options(network: &Network) -> Options {
-    Options::new("mqtt://one")
-        .client_id("boat")
-        .transport(network.clone())
-        .backoff(SECOND, 8 * SECOND)
-        .jitter(Jitter::None)
+    inside::options("mqtt://one", network)
 }
 
 /// Ends after so many seconds of virtual time, to the second.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use packetboat::{Attempt, Dialing, Disconnection, Event, Events, Io, Transport};
+use packetboat::{Attempt, Dialing, Disconnection, Event, Events, Io, Jitter, Options, Transport};
 use packetboat_core::time::Instant;
 use packetboat_sim::broker::{Broker, Config, ConnectionId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -197,6 +197,16 @@ pub(crate) async fn event<T>(events: &mut Events, mut wanted: impl FnMut(&Event)
         }
     };
     patient(search).await
+}
+
+/// A client of this network whose waits are exact: 1, 2, 4 and 8 s.
+pub(crate) fn options(url: &str, network: &Network) -> Options {
+    let second = Duration::from_secs(1);
+    Options::new(url)
+        .client_id("boat")
+        .transport(network.clone())
+        .backoff(second, 8 * second)
+        .jitter(Jitter::None)
 }
 
 pub(crate) async fn connected(events: &mut Events) -> bool {
