@@ -4,6 +4,8 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
+use core::num::NonZeroUsize;
 use core::time::Duration;
 
 pub use options::{BackoffOptions, Delays, Jitter};
@@ -38,15 +40,16 @@ use crate::time::Instant;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    options: BackoffOptions,
+    /// Absent: the usual ones.
+    options: Option<Box<BackoffOptions>>,
     rng: Rng,
     server: usize,
     /// Retries since the first attempt or the last stable connection, over all servers.
     retries: u32,
     /// The last wait: none before the first failure, after a stable connection, and when a server's turn begins.
     wait: Option<Wait>,
-    /// The server that works, while the first one is tried again.
-    works: Option<usize>,
+    /// The server that works, while the first one is tried again: another one.
+    works: Option<NonZeroUsize>,
     state: State,
 }
 
@@ -103,7 +106,7 @@ impl Backoff {
     #[must_use]
     pub fn new(options: BackoffOptions, seed: u64) -> Self {
         Self {
-            options,
+            options: (options != BackoffOptions::USUAL).then(|| Box::new(options)),
             rng: Rng::new(seed),
             server: 0,
             retries: 0,
@@ -116,7 +119,7 @@ impl Backoff {
     /// Begin with this server of the list instead of the first.
     #[must_use]
     pub fn beginning_at(mut self, server: usize) -> Self {
-        self.server = server.min(self.options.servers() - 1);
+        self.server = server.min(self.options().servers() - 1);
         self
     }
 
@@ -138,7 +141,7 @@ impl Backoff {
     /// The server sends its clients elsewhere, and does not say where: the next server's turn begins. Alone it counts as
     /// a failure.
     pub fn sent_away(&mut self, now: Instant) -> Next {
-        let bound = self.options.delays(self.server).maximum();
+        let bound = self.options().delays(self.server).maximum();
         self.wait = Some(Wait { bound, actual: bound });
         self.failed(now)
     }
@@ -146,10 +149,10 @@ impl Backoff {
     fn end_attempt(&mut self, now: Instant, wait: impl FnOnce(&mut Self) -> Wait) -> Next {
         let at = if let Some(server) = self.works.take() {
             // It was left though it worked: back to it without delay, and no retry.
-            (self.server, self.wait) = (server, None);
+            (self.server, self.wait) = (server.get(), None);
             now
         } else {
-            let limit = self.options.retry_limit;
+            let limit = self.options().retry_limit;
             if matches!(self.state, State::GivenUp) || limit.is_some_and(|limit| self.retries >= limit) {
                 self.state = State::GivenUp;
                 return Next::GiveUp;
@@ -167,8 +170,8 @@ impl Backoff {
     pub fn connected(&mut self, now: Instant) {
         self.works = None;
         let renewal =
-            self.options.renew_after.map(|after| (now + self.shorten(after, 10), Renewal::Scheduled));
-        let away = self.options.return_after.filter(|_| self.server != 0);
+            self.options().renew_after.map(|after| (now + self.shorten(after, 10), Renewal::Scheduled));
+        let away = self.options().return_after.filter(|_| self.server != 0);
         let returns = away.map(|after| (now + self.shorten(after, 10), Renewal::ToFirstServer));
         let earlier = [returns, renewal].into_iter().flatten().min_by_key(|(at, _)| *at);
         self.state = State::Connected { since: now, renewal: earlier };
@@ -192,7 +195,7 @@ impl Backoff {
     /// The connection was left on purpose, for a new one at once. Its failures before it count as no more than a stable
     /// connection's.
     pub fn renewed(&mut self, why: Renewal) {
-        let works = (why == Renewal::ToFirstServer && self.server != 0).then_some(self.server);
+        let works = NonZeroUsize::new(self.server).filter(|_| why == Renewal::ToFirstServer);
         self.restart();
         if works.is_some() {
             (self.server, self.works) = (0, works);
@@ -203,7 +206,7 @@ impl Backoff {
     /// minimum and the retries from zero; if not, it counts as a failed attempt.
     pub fn lost(&mut self, now: Instant) -> Next {
         if let State::Connected { since, .. } = self.state
-            && now.since(since) >= self.options.stable_after
+            && now.since(since) >= self.options().stable_after
         {
             self.retries = 0;
             self.wait = None;
@@ -257,26 +260,31 @@ impl Backoff {
 
     /// The next wait, on the next server if the attempt that failed had followed a longest wait on this one.
     fn next_wait(&mut self) -> Wait {
-        let servers = self.options.servers();
-        let maximum = self.options.delays(self.server).maximum();
+        let servers = self.options().servers();
+        let maximum = self.options().delays(self.server).maximum();
         if servers > 1 && self.wait.is_some_and(|wait| wait.bound >= maximum) {
             self.server = (self.server + 1) % servers;
             self.wait = None;
         }
-        let delays = self.options.delays(self.server);
-        let bound = self.options.jitter.bound(delays, self.wait.map(|wait| (wait.bound, wait.actual)));
-        let actual = self.options.jitter.apply(delays, bound, &mut self.rng);
+        let delays = self.options().delays(self.server);
+        let bound = self.options().jitter.bound(delays, self.wait.map(|wait| (wait.bound, wait.actual)));
+        let actual = self.options().jitter.apply(delays, bound, &mut self.rng);
         Wait { bound, actual }
     }
 
+    fn options(&self) -> &BackoffOptions {
+        static USUAL: BackoffOptions = BackoffOptions::USUAL;
+        self.options.as_deref().unwrap_or(&USUAL)
+    }
+
     fn longest_wait(&mut self) -> Wait {
-        let bound = self.options.delays(self.server).maximum();
+        let bound = self.options().delays(self.server).maximum();
         Wait { bound, actual: self.shorten(bound, 2) }
     }
 
     /// All clients that connected together need not act together: at most this part of a time is left to chance.
     fn shorten(&mut self, time: Duration, part: u32) -> Duration {
-        if self.options.jitter == Jitter::None {
+        if self.options().jitter == Jitter::None {
             return time;
         }
         let range = u64::try_from((time / part).as_millis()).unwrap_or(u64::MAX);

@@ -1,4 +1,3 @@
-use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -7,7 +6,7 @@ use crate::rng::Rng;
 /// How to reconnect: by default one server, waits of 1 to 120 s with full jitter, no retry limit, stable after 30 s.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BackoffOptions {
-    /// Never empty.
+    /// Empty: one with default delays.
     servers: Vec<Delays>,
     pub(super) jitter: Jitter,
     pub(super) stable_after: Duration,
@@ -17,20 +16,22 @@ pub struct BackoffOptions {
 }
 
 impl BackoffOptions {
+    pub(super) const USUAL: Self = Self {
+        servers: Vec::new(),
+        jitter: Jitter::Full,
+        stable_after: Duration::from_secs(30),
+        retry_limit: None,
+        return_after: None,
+        renew_after: None,
+    };
+
     /// Options for these servers, in order of preference. None at all is one with default delays.
     pub fn new(servers: impl IntoIterator<Item = Delays>) -> Self {
         let mut servers: Vec<Delays> = servers.into_iter().collect();
-        if servers.is_empty() {
-            servers = vec![Delays::default()];
+        if servers == [Delays::default()] {
+            servers = Vec::new();
         }
-        Self {
-            servers,
-            jitter: Jitter::default(),
-            stable_after: Duration::from_secs(30),
-            retry_limit: None,
-            return_after: None,
-            renew_after: None,
-        }
+        Self { servers, ..Self::USUAL }
     }
 
     /// How waits are spread.
@@ -71,8 +72,8 @@ impl BackoffOptions {
         self
     }
 
-    pub(super) const fn servers(&self) -> usize {
-        self.servers.len()
+    pub(super) fn servers(&self) -> usize {
+        self.servers.len().max(1)
     }
 
     pub(super) fn delays(&self, server: usize) -> Delays {

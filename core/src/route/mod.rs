@@ -2,6 +2,7 @@
 
 mod cache;
 mod edges;
+mod filters;
 mod hash;
 #[cfg(test)]
 mod tests;
@@ -11,12 +12,12 @@ use alloc::vec::Vec;
 
 use crate::topic::TopicFilter;
 use cache::Cache;
-use tree::Tree;
+use filters::Filters;
 
 /// Finds the keys (streams, listeners) whose topic filters match a topic name.
 ///
-/// A cache of whole topics stands before a tree of filter levels: the next message on a known topic costs one hash and
-/// one comparison, whatever the number of filters. Both are bounded by what was inserted and by constants, never by
+/// A cache of whole topics stands before a tree of filter levels (before a list, while there are few filters): the next
+/// message on a known topic costs one hash and one comparison, whatever the number of filters. Both are bounded by what was inserted and by constants, never by
 /// what a peer sends, and nothing recurses: a topic can have 65,535 levels.
 ///
 /// ```
@@ -33,9 +34,9 @@ use tree::Tree;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Router<K> {
-    tree: Tree<K>,
+    filters: Filters<K>,
     cache: Cache<K>,
-    /// Counts the changes of the tree; what the cache learned under an earlier number is void.
+    /// Counts the changes of the filters; what the cache learned under an earlier number is void.
     generation: u64,
     /// The identifiers of the message being routed, ascending. Kept for its allocation.
     identifiers: Vec<u32>,
@@ -51,7 +52,7 @@ impl<K: Copy + Ord> Router<K> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            tree: Tree::new(),
+            filters: Filters::new(),
             cache: Cache::new(),
             generation: 0,
             identifiers: Vec::new(),
@@ -62,14 +63,14 @@ impl<K: Copy + Ord> Router<K> {
     /// Adds `key` under `filter`; false if it is there already. A shared subscription matches by its inner filter
     /// (5.0 section 4.8.2), yet is another filter than the inner one alone.
     pub fn insert(&mut self, filter: &TopicFilter, key: K) -> bool {
-        let changed = self.tree.insert(filter, key);
+        let changed = self.filters.insert(filter, key);
         self.generation += u64::from(changed);
         changed
     }
 
     /// Takes `key` from under `filter`; false if it is not there.
     pub fn remove(&mut self, filter: &TopicFilter, key: K) -> bool {
-        let changed = self.tree.remove(filter, key);
+        let changed = self.filters.remove(filter, key);
         self.generation += u64::from(changed);
         changed
     }
@@ -90,14 +91,14 @@ impl<K: Copy + Ord> Router<K> {
         let hash = hash::of_message(topic.as_bytes(), &self.identifiers);
         match self.cache.find(hash, topic, &self.identifiers, self.generation) {
             Some(place) => self.cache.keys(place),
-            None => self.route_by_tree(hash, topic),
+            None => self.route_by_filters(hash, topic),
         }
     }
 
     /// The number of pairs of filter and key.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tree.len()
+        self.filters.len()
     }
 
     /// Is there no filter?
@@ -113,19 +114,19 @@ impl<K: Copy + Ord> Router<K> {
     }
 
     #[cold]
-    fn route_by_tree(&mut self, hash: u64, topic: &str) -> &[K] {
+    fn route_by_filters(&mut self, hash: u64, topic: &str) -> &[K] {
         self.found.clear();
         self.found.shrink_to(KEPT_LENGTH);
         let (identifiers, found) = (&self.identifiers, &mut self.found);
         if !identifiers.is_empty() {
-            self.tree.for_each_matching(topic, |registration| {
-                if identifiers.binary_search(&registration.identifier).is_ok() {
-                    found.push(registration.key);
+            self.filters.for_each_matching(topic, |identifier, key| {
+                if identifiers.binary_search(&identifier).is_ok() {
+                    found.push(key);
                 }
             });
         }
         if found.is_empty() {
-            self.tree.for_each_matching(topic, |registration| found.push(registration.key));
+            self.filters.for_each_matching(topic, |_, key| found.push(key));
         }
         if found.len() > 1 {
             found.sort_unstable();

@@ -22,9 +22,9 @@ pub(super) struct Tree<K> {
 
 /// One key under one filter.
 #[derive(Clone, Debug)]
-pub(super) struct Registration<K> {
-    pub(super) key: K,
-    pub(super) identifier: u32,
+struct Registration<K> {
+    key: K,
+    identifier: u32,
     /// Empty for a filter that is not shared: no share name is `[MQTT-4.8.2-1]`.
     share_name: Box<str>,
 }
@@ -94,11 +94,12 @@ impl<K: Copy + Ord> Tree<K> {
         true
     }
 
-    /// Calls `visit` for every key whose filter matches, in no order; once per filter.
+    /// Calls `visit` for every key whose filter matches, with the filter's identifier, in no order; once per filter.
     ///
     /// Level by level, with the set of nodes reached: a node is reached at most once, so a topic of many levels takes
     /// linear time and no stack.
-    pub(super) fn for_each_matching(&mut self, topic: &str, mut visit: impl FnMut(&Registration<K>)) {
+    pub(super) fn for_each_matching(&mut self, topic: &str, mut visit: impl FnMut(u32, K)) {
+        let mut visit = |one: &Registration<K>| visit(one.identifier, one.key);
         let mut reached = mem::take(&mut self.reached);
         let mut reached_next = mem::take(&mut self.reached_next);
         reached.clear();

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::event::Breach;
 use crate::wire::Reason;
@@ -83,12 +82,13 @@ impl Table {
 #[derive(Debug)]
 pub(super) struct Incoming {
     maximum: u16,
-    topics: Vec<Option<Arc<str>>>,
+    /// Made as far as they are given.
+    topics: Box<[Option<Arc<str>>]>,
 }
 
 impl Incoming {
     pub(super) fn new(maximum: u16) -> Self {
-        Self { maximum, topics: Vec::new() }
+        Self { maximum, topics: Box::default() }
     }
 
     /// Note `topic` under `alias`, or give the topic noted there when `topic` is empty.
@@ -105,7 +105,10 @@ impl Incoming {
             return known.map(Some).ok_or(Breach::protocol("topic alias never given a topic"));
         }
         if self.topics.len() <= index {
-            self.topics.resize(index + 1, None);
+            let mut topics = core::mem::take(&mut self.topics).into_vec();
+            // A broker gives them out in ascending order, mostly.
+            topics.resize((index + 1).next_power_of_two(), None);
+            self.topics = topics.into_boxed_slice();
         }
         let slot = &mut self.topics[index];
         if slot.as_deref() != Some(topic) {

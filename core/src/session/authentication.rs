@@ -2,11 +2,30 @@
 
 use alloc::boxed::Box;
 
-use super::event::{Breach, Event};
+use super::event::{Breach, Event, kept};
 use super::handle::Handle;
+use super::link::Link;
 use super::{Phase, Session};
 use crate::time::Instant;
 use crate::wire::{Auth, Packet, Place, Properties, PropertiesBuf, Property, Reason};
+
+impl<P> Link<P> {
+    /// The method that CONNECT named.
+    fn method_name(&self) -> Option<&str> {
+        self.method.as_ref().map(|method| &*method.name)
+    }
+
+    /// Our last AUTH of a re-authentication that is under way.
+    pub(super) fn exchange(&self) -> Option<Instant> {
+        self.method.as_ref()?.exchange
+    }
+
+    fn set_exchange(&mut self, at: Option<Instant>) {
+        if let Some(method) = &mut self.method {
+            method.exchange = at;
+        }
+    }
+}
 
 impl<P: Handle> Session<P> {
     /// Send AUTH: the next step of an exchange (Continue authentication), or the first one of another (Re-authenticate).
@@ -31,10 +50,10 @@ impl<P: Handle> Session<P> {
         let turn = match self.link.phase {
             _ if !ours => false,
             Phase::Connecting => !again,
-            Phase::Online => again != self.link.exchange.is_some(),
+            Phase::Online => again != self.link.exchange().is_some(),
             Phase::Offline | Phase::Closing => false,
         };
-        let Some(method) = self.link.method.as_deref().filter(|_| turn) else { return false };
+        let Some(method) = self.link.method_name().filter(|_| turn) else { return false };
         let mut properties = PropertiesBuf::from(words);
         properties.keep_only(Place::Auth).remove(Property::AuthenticationData);
         let set = properties.authentication_method(method).is_ok()
@@ -53,7 +72,7 @@ impl<P: Handle> Session<P> {
             return false;
         }
         if online {
-            self.link.exchange = Some(now);
+            self.link.set_exchange(Some(now));
         }
         self.link.reply(&packet);
         true
@@ -65,19 +84,21 @@ impl<P: Handle> Session<P> {
         match (self.link.phase, auth.reason) {
             (Phase::Connecting, Reason::CONTINUE_AUTHENTICATION) => {}
             (Phase::Connecting, _) => return Err(Breach::protocol("AUTH that ends what CONNACK is to end")),
-            _ if self.link.exchange.is_none() => return Err(Breach::protocol("AUTH that nobody asked for")),
+            _ if self.link.exchange().is_none() => {
+                return Err(Breach::protocol("AUTH that nobody asked for"));
+            }
             (_, Reason::CONTINUE_AUTHENTICATION) => {}
-            (_, Reason::SUCCESS) => self.link.exchange = None,
+            (_, Reason::SUCCESS) => self.link.set_exchange(None),
             _ => return Err(Breach::protocol("AUTH with a reason that is the client's")),
         }
-        let properties = Box::new(PropertiesBuf::from(auth.properties));
+        let properties = Box::new(kept(auth.properties));
         self.events.push_back(Event::Authentication { reason: auth.reason, properties });
         Ok(())
     }
 
     /// AUTH and CONNACK name the method of CONNECT [MQTT-4.12.0-5], or none if that named none [MQTT-4.12.0-6].
     pub(super) fn check_method(&self, properties: Properties<'_>) -> Result<(), Breach> {
-        if properties.authentication_method() == self.link.method.as_deref() {
+        if properties.authentication_method() == self.link.method_name() {
             Ok(())
         } else {
             Err(Breach::protocol("another authentication method than CONNECT named"))

@@ -1,9 +1,8 @@
 //! What goes in and comes out of a session besides bytes.
 
-use super::handle::Handle;
 use super::refusal::PublishError;
-use crate::topic::{TopicFilter, TopicName};
-use crate::wire::{AckKind, DecodeError, Properties, PropertiesBuf, QoS, Reason, Version};
+use crate::topic::TopicFilter;
+use crate::wire::{AckKind, DecodeError, Properties, PropertiesBuf, Property, QoS, Reason, Version};
 use alloc::boxed::Box;
 
 /// The caller's own name for an operation; comes back in the event that ends it.
@@ -23,52 +22,25 @@ impl Tag {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket {
     pub(crate) slot: u32,
-    pub(crate) generation: u32,
+    pub(crate) sequence: u64,
 }
 
 impl Ticket {
-    /// A number that no other message has until this one has ended and, if its outcome is kept, that was taken. Small,
-    /// and used again: for tables beside the session's own.
+    /// Stands for a message that was delivered before there was any other.
+    pub const DELIVERED: Self = Self { slot: u32::MAX, sequence: 0 };
+
+    /// Is its message one of those that [`settled`](super::Session::settled) speaks of?
+    #[inline]
+    #[must_use]
+    pub const fn is_before(self, settled: u64) -> bool {
+        self.sequence < settled
+    }
+
+    /// A number that no other message has until this one has ended and, if its outcome is kept apart, that was taken.
+    /// Small, and used again: for tables beside the session's own.
     #[must_use]
     pub const fn index(self) -> usize {
         self.slot as usize
-    }
-}
-
-/// Application bytes, lent to the session. It copies small ones and shares large ones, if it must keep them.
-#[derive(Debug)]
-pub enum Payload<'a, P> {
-    /// Plain bytes, copied.
-    Borrowed(&'a [u8]),
-    /// A cheaply cloned handle: large payloads are kept and transmitted without a copy.
-    Shared(&'a P),
-}
-
-impl<P> Clone for Payload<'_, P> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<P> Copy for Payload<'_, P> {}
-
-impl<'a, P: Handle> Payload<'a, P> {
-    /// The bytes in memory.
-    #[must_use]
-    pub fn as_bytes(&self) -> &'a [u8] {
-        match *self {
-            Self::Borrowed(bytes) => bytes,
-            Self::Shared(handle) => handle.resident(),
-        }
-    }
-
-    /// How many bytes follow those.
-    #[inline]
-    pub(super) fn absent(&self) -> usize {
-        match *self {
-            Self::Borrowed(_) => 0,
-            Self::Shared(handle) => handle.absent(),
-        }
     }
 }
 
@@ -82,33 +54,6 @@ pub struct AckRun {
     /// How many.
     pub count: u16,
 }
-
-/// A message on its way out. Everything is lent: a refused message is still the caller's.
-#[derive(Debug)]
-pub struct Outgoing<'a, P> {
-    /// Where it goes.
-    pub topic: TopicName<'a>,
-    /// Application bytes.
-    pub payload: Payload<'a, P>,
-    /// Delivery guarantee.
-    pub qos: QoS,
-    /// Keep it as the topic's retained message.
-    pub retain: bool,
-    /// PUBLISH properties (5.0). No topic alias and no subscription identifier: the session assigns those.
-    pub properties: Properties<'a>,
-    /// Send it without its properties where the connection turns out to be 3.1.1.
-    pub drop_properties: bool,
-    /// Comes back in [`Event::Published`].
-    pub tag: Tag,
-}
-
-impl<P> Clone for Outgoing<'_, P> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<P> Copy for Outgoing<'_, P> {}
 
 /// How far a publish got at the call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -168,6 +113,20 @@ pub enum Outcome {
         /// Connections that ended so.
         connections: u8,
     },
+}
+
+impl Outcome {
+    /// Acknowledged, and nothing more to say.
+    pub const DELIVERED: Self =
+        Self::Acknowledged { reason: Reason::SUCCESS, properties: None, possible_duplicate: false };
+
+    #[inline]
+    pub(super) fn is_delivered(&self) -> bool {
+        matches!(
+            self,
+            Self::Acknowledged { reason: Reason::SUCCESS, properties: None, possible_duplicate: false }
+        )
+    }
 }
 
 /// A message that arrived, as the session must know it.
@@ -381,4 +340,17 @@ pub enum Event {
         /// QoS 0 messages reported as sent whose bytes the socket had not taken.
         lost_qos0: usize,
     },
+}
+
+/// More of user properties is not kept.
+const WORDS_MAXIMUM: usize = 64 * 1024;
+
+/// What a packet of the broker says, to be kept for whoever is told of it. All but user properties has a bound of its own, and
+/// a broker that acknowledges a whole window could otherwise have us keep 256 MiB of them for each message.
+pub(super) fn kept(properties: Properties<'_>) -> PropertiesBuf {
+    if properties.as_bytes().len() <= WORDS_MAXIMUM {
+        PropertiesBuf::from(properties)
+    } else {
+        PropertiesBuf::without(properties, Property::UserProperty)
+    }
 }

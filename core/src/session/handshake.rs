@@ -1,8 +1,11 @@
 //! CONNECT, CONNACK, DISCONNECT: where a connection begins and ends, and what the session's state means to it.
 
-use super::event::{Breach, Cause, Event};
+use alloc::boxed::Box;
+
+use super::event::{Breach, Cause, Event, kept};
 use super::handle::Handle;
 use super::limits::Limits;
+use super::link::Method;
 use super::options::{ConnectOptions, SessionMode};
 use super::{Phase, Session, alias};
 use crate::time::Instant;
@@ -41,7 +44,8 @@ impl<P: Handle> Session<P> {
         self.link.probe_ahead = connect.probe_ahead;
         let properties = connect_properties(connect, keeping.expiry);
         let method = properties.as_properties().authentication_method();
-        self.link.method = method.filter(|_| connect.version.has_properties()).map(Into::into);
+        let method = method.filter(|_| connect.version.has_properties());
+        self.link.method = method.map(|name| Box::new(Method { name: name.into(), exchange: None }));
         let will = connect.will.as_ref().map(|will| Will {
             qos: will.qos,
             retain: will.retain,
@@ -81,7 +85,7 @@ impl<P: Handle> Session<P> {
     /// CONNECT did not ask to be kept cannot be kept.
     pub fn prepare_farewell(&mut self, mut properties: PropertiesBuf) {
         properties.keep_only(Place::Disconnect).remove(Property::ServerReference);
-        self.farewell = properties;
+        self.farewell = Some(Box::new(properties));
     }
 
     /// End this connection and keep the session: its messages go on with the next one.
@@ -106,7 +110,9 @@ impl<P: Handle> Session<P> {
         if !self.ended || !self.link.limits.properties {
             return properties;
         }
-        properties.clone_from(&self.farewell);
+        if let Some(farewell) = &self.farewell {
+            properties.clone_from(farewell);
+        }
         // Zero in CONNECT stays zero (5.0, 3.14.2.2.2).
         let chosen = properties.as_properties().session_expiry_interval().filter(|_| self.link.keeps_session);
         properties.remove(Property::SessionExpiryInterval);
@@ -132,7 +138,7 @@ impl<P: Handle> Session<P> {
         if connack.reason.is_error() {
             self.close(Cause::Refused {
                 reason: connack.reason,
-                properties: PropertiesBuf::from(connack.properties),
+                properties: kept(connack.properties),
                 old_shape: false,
             });
             return Ok(());
@@ -153,7 +159,7 @@ impl<P: Handle> Session<P> {
         self.events.push_back(Event::Connected {
             session_present: connack.session_present,
             version,
-            properties: PropertiesBuf::from(connack.properties),
+            properties: kept(connack.properties),
         });
         if connack.session_present {
             self.resume_outbound(now);

@@ -2,12 +2,10 @@
 
 use alloc::vec::Vec;
 
-/// Identifier to value, an open-addressing table that grows with use.
+/// Identifier to value: each identifier has one cell, by its low bits, in a table that grows until no two share one.
 ///
-/// Identifiers are handed out in ascending order, so that the low bits of neighbours differ and each has the cell it
-/// wants. Others are kept in the order of the cells they want (Robin Hood hashing): a search ends where its
-/// identifier would have to be, and closing a gap ends at the first cell that is in its place, though ascending
-/// identifiers fill one long run.
+/// Ours are handed out in ascending order and pass over those whose cell is taken, so that the table grows with how many
+/// are in use at once. At 65,536 cells no two can share one.
 #[derive(Debug)]
 pub(super) struct IdTable<V> {
     /// A power of two, or empty. Identifier zero marks a free cell.
@@ -31,47 +29,41 @@ impl<V: Copy + Default> IdTable<V> {
     }
 
     pub(super) fn contains(&self, id: u16) -> bool {
-        self.find(id).is_some()
+        self.value(id).is_some()
     }
 
     #[inline]
     pub(super) fn value(&self, id: u16) -> Option<V> {
-        self.find(id).map(|at| self.cells[at].1)
+        self.cells.get(self.place(id)).filter(|cell| cell.0 == id).map(|cell| cell.1)
     }
 
     #[inline]
     pub(super) fn value_mut(&mut self, id: u16) -> Option<&mut V> {
-        self.find(id).map(|at| &mut self.cells[at].1)
+        let at = self.place(id);
+        self.cells.get_mut(at).filter(|cell| cell.0 == id).map(|cell| &mut cell.1)
     }
 
     /// Insert a new identifier. It must not be zero and not be present.
     #[inline]
     pub(super) fn insert(&mut self, id: u16, value: V) {
         debug_assert!(id != 0 && !self.contains(id), "identifier in double use");
-        if (self.len + 1) * 4 > self.cells.len() * 3 {
-            self.grow();
+        if !self.is_vacant(id) {
+            self.make_vacant(id);
         }
-        self.place(id, value);
-        self.len += 1;
+        let at = self.place(id);
+        if let Some(cell) = self.cells.get_mut(at) {
+            *cell = (id, value);
+            self.len += 1;
+        }
     }
 
     #[inline]
     pub(super) fn remove(&mut self, id: u16) -> Option<V> {
-        let mut hole = self.find(id)?;
-        let value = self.cells[hole].1;
-        // Close the gap: move back every follower that is not where it wants to be.
-        loop {
-            let next = (hole + 1) & self.mask();
-            let (follower, _) = self.cells[next];
-            if follower == 0 || self.distance(follower, next) == 0 {
-                break;
-            }
-            self.cells[hole] = self.cells[next];
-            hole = next;
-        }
-        self.cells[hole] = (0, V::default());
+        let at = self.place(id);
+        let cell = self.cells.get_mut(at).filter(|cell| cell.0 == id)?;
         self.len -= 1;
-        Some(value)
+        cell.0 = 0;
+        Some(cell.1)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u16, V)> {
@@ -79,60 +71,41 @@ impl<V: Copy + Default> IdTable<V> {
     }
 
     pub(super) fn retain(&mut self, mut keep: impl FnMut(u16, &mut V) -> bool) {
-        let cells = core::mem::take(&mut self.cells);
-        self.len = 0;
-        for (id, mut value) in cells {
-            if id != 0 && keep(id, &mut value) {
-                self.insert(id, value);
+        for (id, value) in &mut self.cells {
+            if *id != 0 && !keep(*id, value) {
+                *id = 0;
+                self.len -= 1;
             }
         }
     }
 
+    /// Has this identifier a cell, and is that free?
     #[inline]
-    fn find(&self, id: u16) -> Option<usize> {
-        if self.cells.is_empty() {
-            return None;
-        }
-        let mut at = usize::from(id) & self.mask();
-        for distance in 0.. {
-            match self.cells[at].0 {
-                found if found == id => return Some(at),
-                found if found == 0 || self.distance(found, at) < distance => return None,
-                _ => at = (at + 1) & self.mask(),
-            }
-        }
-        None
+    fn is_vacant(&self, id: u16) -> bool {
+        self.cells.get(self.place(id)).is_some_and(|cell| cell.0 == 0)
+    }
+
+    /// So full that free cells are not worth the search.
+    #[inline]
+    fn is_crowded(&self) -> bool {
+        self.len * 2 >= self.cells.len()
     }
 
     #[inline]
-    fn place(&mut self, mut id: u16, mut value: V) {
-        let mut at = usize::from(id) & self.mask();
-        while self.cells[at].0 != 0 {
-            if self.distance(self.cells[at].0, at) < self.distance(id, at) {
-                (id, value) = core::mem::replace(&mut self.cells[at], (id, value));
-            }
-            at = (at + 1) & self.mask();
-        }
-        self.cells[at] = (id, value);
+    fn place(&self, id: u16) -> usize {
+        usize::from(id) & self.cells.len().wrapping_sub(1)
     }
 
-    #[inline]
-    fn mask(&self) -> usize {
-        self.cells.len() - 1
-    }
-
-    /// How far from the cell it wants an identifier is at `at`.
-    #[inline]
-    fn distance(&self, id: u16, at: usize) -> usize {
-        at.wrapping_sub(id.into()) & self.mask()
-    }
-
-    fn grow(&mut self) {
-        let size = (self.cells.len() * 2).max(8);
-        let old = core::mem::replace(&mut self.cells, alloc::vec![(0, V::default()); size]);
-        for (id, value) in old {
-            if id != 0 {
-                self.place(id, value);
+    #[cold]
+    fn make_vacant(&mut self, id: u16) {
+        while !self.is_vacant(id) && u16::try_from(self.cells.len()).is_ok() {
+            let size = (self.cells.len() * 2).max(8);
+            let old = core::mem::replace(&mut self.cells, alloc::vec![(0, V::default()); size]);
+            for (id, value) in old {
+                if id != 0 {
+                    let at = self.place(id);
+                    self.cells[at] = (id, value);
+                }
             }
         }
     }
@@ -157,7 +130,7 @@ impl IdSource {
         }
         loop {
             self.last = self.last.checked_add(1).unwrap_or(1);
-            if !used.contains(self.last) {
+            if used.is_vacant(self.last) || used.is_crowded() && !used.contains(self.last) {
                 return Some(self.last);
             }
         }

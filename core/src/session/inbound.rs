@@ -8,14 +8,13 @@ use super::handle::Handle;
 use super::hold::{Hold, Progress};
 use super::ids::IdTable;
 use super::store::Entry;
-use super::withheld::Head;
 use super::{Phase, Session};
 use crate::wire::{AckKind, PacketType, Place, Properties, PropertiesBuf, QoS, Reason};
 
 /// A QoS 2 arrival; session state from its PUBLISH to its PUBREL.
 #[derive(Clone, Copy, Debug, Default)]
-struct Delivery {
-    hold: Hold,
+pub(super) struct Delivery {
+    pub(super) hold: Hold,
     /// It stands in this connection's ring.
     in_ring: bool,
     /// It occupies our receive maximum: the broker sent it on this connection.
@@ -27,20 +26,27 @@ struct Delivery {
 /// All arrivals not finished.
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
-    deliveries: IdTable<Delivery>,
+    /// Made with the first of them.
+    pub(super) second: Option<Box<Second>>,
     session: u32,
     /// The store record of the last removal of an identifier.
     removed: u64,
     // ---- one connection
     connection: u32,
     /// QoS 1, in receive order, from ring position `base` on.
-    ring1: VecDeque<(u16, Hold)>,
-    base: u32,
-    /// QoS 2, in receive order; `passed` have left it.
-    ring2: VecDeque<u16>,
-    passed: u32,
+    pub(super) ring1: VecDeque<(u16, Hold)>,
+    pub(super) base: u32,
     unacknowledged: usize,
     abandoned: usize,
+}
+
+/// Those of QoS 2.
+#[derive(Debug, Default)]
+pub(super) struct Second {
+    pub(super) deliveries: IdTable<Delivery>,
+    /// Of one connection, in receive order; `passed` have left it.
+    pub(super) ring: VecDeque<u16>,
+    pub(super) passed: u32,
 }
 
 impl<P: Handle> Session<P> {
@@ -79,14 +85,14 @@ impl<P: Handle> Session<P> {
         if token.qos2 {
             let id = u16::try_from(token.key).unwrap_or_default();
             let known = token.epoch == self.inbound.session;
-            let waiting = self.inbound.deliveries.value_mut(id).filter(|one| known && one.hold.holders > 0);
+            let waiting = self.inbound.delivery_mut(id).filter(|one| known && one.hold.holders > 0);
             let Some(delivery) = waiting else { return false };
             delivery.hold.release(release);
             match delivery.hold.progress {
                 Progress::Abandoned if delivery.counted => self.inbound.abandoned += 1,
                 // Not yet repeated on this connection: when it is, it will be a new delivery.
                 Progress::Abandoned => {
-                    self.inbound.deliveries.remove(id);
+                    self.inbound.remove(id);
                 }
                 _ => {}
             }
@@ -120,14 +126,14 @@ impl<P: Handle> Session<P> {
         {
             let mut words = Box::new(PropertiesBuf::from(properties));
             words.keep_only(Place::Ack);
-            self.link.explanations.insert((kind as u8, id), words);
+            self.link.explanations.get_or_insert_default().insert((kind as u8, id), words);
         }
         self.release(token, Release::Reject(reason))
     }
 
     /// PUBREL came.
     pub(super) fn on_pubrel(&mut self, id: u16) -> Result<(), Breach> {
-        let Some(delivery) = self.inbound.deliveries.value(id) else {
+        let Some(delivery) = self.inbound.delivery(id) else {
             // It may be one whose PUBCOMP was lost: its removal must be durable all the same.
             let reason = self.unknown_identifier();
             self.reply_when_stored(self.inbound.removed, AckKind::Pubcomp, id, reason);
@@ -146,11 +152,23 @@ impl<P: Handle> Session<P> {
 
     /// The broker forgot the session, and so do we.
     pub(super) fn forget_inbound(&mut self) {
-        for (id, _) in self.inbound.deliveries.iter() {
+        for (id, _) in self.inbound.second.take().iter().flat_map(|second| second.deliveries.iter()) {
             self.inbound.removed = self.journal.note(Entry::InboundDone { id });
         }
-        self.inbound.deliveries.clear();
+        self.link.explanations = None;
         self.inbound.session = self.inbound.session.wrapping_add(1);
+    }
+
+    /// What is to be said with an acknowledgement goes with its connection, but for deliveries that outlive it.
+    pub(super) fn keep_lasting_words(&mut self) {
+        let inbound = &self.inbound;
+        let lasts = |kind, id| kind == AckKind::Pubrec as u8 && inbound.delivery(id).is_some();
+        if let Some(words) = &mut self.link.explanations {
+            words.retain(|&(kind, id), _| lasts(kind, id));
+            if words.is_empty() {
+                self.link.explanations = None;
+            }
+        }
     }
 
     /// The reason for an identifier nothing is known of; older versions have none.
@@ -160,11 +178,11 @@ impl<P: Handle> Session<P> {
 
     #[inline]
     fn on_at_least_once(&mut self, id: u16, holders: u16) -> Result<Verdict, Breach> {
-        if self.inbound.deliveries.len() > 0 {
+        if self.inbound.second.is_some() {
             self.free_for_at_least_once(id)?;
         }
-        self.count_arrival()?;
         let inbound = &mut self.inbound;
+        count_arrival(&mut inbound.unacknowledged, self.link.receive_maximum)?;
         let key = inbound.base.wrapping_add(u32::try_from(inbound.ring1.len()).unwrap_or(u32::MAX));
         inbound.ring1.push_back((id, Hold::new(holders)));
         let token = AckToken { qos2: false, epoch: inbound.connection, key };
@@ -178,7 +196,7 @@ impl<P: Handle> Session<P> {
     /// can only mean that it was restored from an older state: it will never release the delivery, and to insist on that
     /// would end every connection to come.
     fn free_for_at_least_once(&mut self, id: u16) -> Result<(), Breach> {
-        match self.inbound.deliveries.value(id) {
+        match self.inbound.delivery(id) {
             Some(delivery) if delivery.counted => {
                 Err(Breach::protocol("QoS 1 PUBLISH under the identifier of a QoS 2 one"))
             }
@@ -191,44 +209,33 @@ impl<P: Handle> Session<P> {
     }
 
     fn forget_delivery(&mut self, id: u16) {
-        self.inbound.deliveries.remove(id);
+        self.inbound.remove(id);
         self.inbound.removed = self.journal.note(Entry::InboundDone { id });
     }
 
     fn on_exactly_once(&mut self, id: u16, holders: u16) -> Result<Verdict, Breach> {
         let token = AckToken { qos2: true, epoch: self.inbound.session, key: id.into() };
-        let Some(mut delivery) = self.inbound.deliveries.value(id) else {
-            self.count_arrival()?;
+        let Inbound { second, unacknowledged, .. } = &mut self.inbound;
+        let second = second.get_or_insert_default();
+        let Some(delivery) = second.deliveries.value_mut(id) else {
+            count_arrival(unacknowledged, self.link.receive_maximum)?;
             let hold = Hold::new(holders);
-            self.inbound.deliveries.insert(id, Delivery { hold, in_ring: true, counted: true, stored: 0 });
-            self.inbound.ring2.push_back(id);
+            second.deliveries.insert(id, Delivery { hold, in_ring: true, counted: true, stored: 0 });
+            second.ring.push_back(id);
             self.acknowledge_exactly_once();
             return Ok(Verdict::Deliver(Some(token)));
         };
         // The same delivery again [MQTT-4.3.3-10]: it takes its place in this connection's order.
         if !delivery.counted {
-            self.count_arrival()?;
+            count_arrival(unacknowledged, self.link.receive_maximum)?;
             delivery.counted = true;
         }
         if !delivery.in_ring {
             delivery.in_ring = true;
-            self.inbound.ring2.push_back(id);
-        }
-        if let Some(entry) = self.inbound.deliveries.value_mut(id) {
-            *entry = delivery;
+            second.ring.push_back(id);
         }
         self.acknowledge_exactly_once();
         Ok(Verdict::Ignore)
-    }
-
-    /// The broker must not have more on the way than we announced [MQTT-3.3.4-9].
-    fn count_arrival(&mut self) -> Result<(), Breach> {
-        if self.inbound.unacknowledged >= usize::from(self.link.receive_maximum) {
-            let reason = Reason::RECEIVE_MAXIMUM_EXCEEDED;
-            return Err(Breach { reason, what: "more unacknowledged messages than our receive maximum" });
-        }
-        self.inbound.unacknowledged += 1;
-        Ok(())
     }
 
     #[inline]
@@ -254,21 +261,23 @@ impl<P: Handle> Session<P> {
         if self.link.phase != Phase::Online {
             return;
         }
-        while let Some(&id) = self.inbound.ring2.front() {
-            let Some(delivery) = self.inbound.deliveries.value_mut(id) else {
-                self.inbound.pass();
-                continue;
-            };
-            if delivery.hold.progress == Progress::Held {
+        while let Some(second) = &mut self.inbound.second
+            && let Some(&id) = second.ring.front()
+        {
+            let delivery = second.deliveries.value_mut(id);
+            if delivery.as_ref().is_some_and(|delivery| delivery.hold.progress == Progress::Held) {
                 return;
             }
+            second.ring.pop_front();
+            second.passed = second.passed.wrapping_add(1);
+            let Some(delivery) = delivery else { continue };
             delivery.in_ring = false;
             let reason = Reason(delivery.hold.reason);
             match delivery.hold.progress {
                 Progress::Held | Progress::Abandoned => {}
                 Progress::Done if reason.is_error() => {
                     // Refused: the exchange ends here and the identifier is free [MQTT-4.3.3-9].
-                    self.inbound.deliveries.remove(id);
+                    second.deliveries.remove(id);
                     self.inbound.unacknowledged -= 1;
                     self.reply_when_stored(0, AckKind::Pubrec, id, reason);
                 }
@@ -281,9 +290,19 @@ impl<P: Handle> Session<P> {
                     self.reply_when_stored(stored, AckKind::Pubrec, id, reason);
                 }
             }
-            self.inbound.pass();
         }
     }
+}
+
+/// The broker must not have more on the way than we announced [MQTT-3.3.4-9].
+#[inline]
+fn count_arrival(unacknowledged: &mut usize, maximum: u16) -> Result<(), Breach> {
+    if *unacknowledged >= usize::from(maximum) {
+        let reason = Reason::RECEIVE_MAXIMUM_EXCEEDED;
+        return Err(Breach { reason, what: "more unacknowledged messages than our receive maximum" });
+    }
+    *unacknowledged += 1;
+    Ok(())
 }
 
 impl Inbound {
@@ -299,17 +318,28 @@ impl Inbound {
         true
     }
 
-    /// The oldest leaves the ring of QoS 2.
-    fn pass(&mut self) {
-        self.ring2.pop_front();
-        self.passed = self.passed.wrapping_add(1);
+    #[inline]
+    fn delivery(&self, id: u16) -> Option<Delivery> {
+        self.second.as_ref()?.deliveries.value(id)
+    }
+
+    #[inline]
+    fn delivery_mut(&mut self, id: u16) -> Option<&mut Delivery> {
+        self.second.as_mut()?.deliveries.value_mut(id)
+    }
+
+    #[inline]
+    fn remove(&mut self, id: u16) {
+        if let Some(second) = &mut self.second {
+            second.deliveries.remove(id);
+        }
     }
 
     /// What a token stands for, if it is not spent.
     fn held(&self, token: AckToken) -> Option<(AckKind, u16, Hold)> {
         let (kind, id, hold, epoch) = if token.qos2 {
             let id = u16::try_from(token.key).ok()?;
-            (AckKind::Pubrec, id, self.deliveries.value(id)?.hold, self.session)
+            (AckKind::Pubrec, id, self.delivery(id)?.hold, self.session)
         } else {
             let (id, hold) = *self.ring1.get(token.key.wrapping_sub(self.base) as usize)?;
             (AckKind::Puback, id, hold, self.connection)
@@ -320,30 +350,14 @@ impl Inbound {
     /// No acknowledgement of this connection is outstanding.
     #[inline]
     pub(super) fn is_acknowledged(&self) -> bool {
-        self.ring1.is_empty() && self.ring2.is_empty() && self.abandoned == 0
+        self.ring1.is_empty()
+            && self.abandoned == 0
+            && self.second.as_ref().is_none_or(|second| second.ring.is_empty())
     }
 
     /// Those given up that take a place of the broker's window.
     pub(super) fn abandoned(&self) -> usize {
         self.abandoned
-    }
-
-    /// The oldest of each ring, where somebody holds it.
-    pub(super) fn heads(&self) -> [Option<Head>; 2] {
-        let is_held = |hold: &Hold| hold.progress == Progress::Held;
-        let first = self.ring1.front().filter(|(_, hold)| is_held(hold)).map(|&(id, _)| {
-            let (position, waiting) = (self.base, self.ring1.len() - 1);
-            Head { position, id, qos: QoS::AtLeastOnce, waiting }
-        });
-        let second = self
-            .ring2
-            .front()
-            .filter(|id| self.deliveries.value(**id).is_some_and(|delivery| is_held(&delivery.hold)));
-        let second = second.map(|&id| {
-            let (position, waiting) = (self.passed, self.ring2.len() - 1);
-            Head { position, id, qos: QoS::ExactlyOnce, waiting }
-        });
-        [first, second]
     }
 
     pub(super) fn unacknowledged(&self) -> usize {
@@ -355,24 +369,30 @@ impl Inbound {
     pub(super) fn link_lost(&mut self) {
         self.connection = self.connection.wrapping_add(1);
         self.ring1.clear();
-        self.ring2.clear();
-        (self.base, self.passed) = (0, 0);
+        self.base = 0;
         (self.unacknowledged, self.abandoned) = (0, 0);
-        self.deliveries.retain(|_, delivery| {
+        let Some(second) = &mut self.second else { return };
+        second.ring.clear();
+        second.passed = 0;
+        second.deliveries.retain(|_, delivery| {
             delivery.in_ring = false;
             delivery.counted = false;
             delivery.hold.progress != Progress::Abandoned
         });
+        if second.deliveries.len() == 0 {
+            self.second = None;
+        }
     }
 
     pub(super) fn load(&mut self, id: u16) {
         let hold = Hold { progress: Progress::Received, ..Hold::default() };
-        if id != 0 && !self.deliveries.contains(id) {
-            self.deliveries.insert(id, Delivery { hold, ..Delivery::default() });
+        let deliveries = &mut self.second.get_or_insert_default().deliveries;
+        if id != 0 && !deliveries.contains(id) {
+            deliveries.insert(id, Delivery { hold, ..Delivery::default() });
         }
     }
 
     pub(super) fn unload(&mut self, id: u16) {
-        self.deliveries.remove(id);
+        self.remove(id);
     }
 }

@@ -17,9 +17,10 @@ pub(super) enum Due {
 /// half-open link swallows what we write for a long time.
 #[derive(Debug, Default)]
 pub(super) struct KeepAlive {
-    interval: Duration,
-    /// Silence after which a probe goes out.
-    patience: Duration,
+    /// Seconds.
+    interval: u16,
+    /// Seconds of silence after which a probe goes out.
+    patience: u16,
     spoke: Instant,
     heard: Instant,
     /// When the probe that is out began to count.
@@ -32,9 +33,8 @@ pub(super) struct KeepAlive {
 
 impl KeepAlive {
     pub(super) fn start(&mut self, now: Instant, seconds: u16, ahead: u16) {
-        let interval = Duration::from_secs(seconds.into());
-        let patience = Duration::from_secs(seconds.saturating_sub(ahead).max(1).into());
-        *self = Self { interval, patience, spoke: now, heard: now, ..Self::default() };
+        let patience = seconds.saturating_sub(ahead).max(1);
+        *self = Self { interval: seconds, patience, spoke: now, heard: now, ..Self::default() };
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
@@ -78,12 +78,12 @@ impl KeepAlive {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.interval.is_zero() {
+        if self.interval == 0 {
             return None;
         }
         Some(match self.probed {
-            Some(at) => at + self.interval / 2,
-            None => self.spoke.min(self.heard) + self.patience,
+            Some(at) => at + Duration::from_secs(self.interval.into()) / 2,
+            None => self.spoke.min(self.heard) + Duration::from_secs(self.patience.into()),
         })
     }
 }

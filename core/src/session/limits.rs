@@ -1,7 +1,7 @@
 //! What the broker allows. Here versions stop mattering: a CONNACK without properties leaves every default.
 
-use super::event::Outgoing;
 use super::handle::Handle;
+use super::outgoing::Outgoing;
 use super::refusal::PublishError;
 use crate::wire::{Connack, MAXIMUM_PACKET, QoS};
 

@@ -1,7 +1,7 @@
 //! What is gone with the connection.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 
 use super::Phase;
 use super::alias::{self, Alias};
@@ -16,11 +16,11 @@ use crate::wire::{
     encode_publish_head, encoded_len,
 };
 
-/// By the acknowledgement's kind and identifier.
-pub(super) type Explanations = BTreeMap<(u8, u16), Box<PropertiesBuf>>;
+/// By the acknowledgement's kind and identifier; absent if there are none.
+pub(super) type Explanations = Option<Box<BTreeMap<(u8, u16), Box<PropertiesBuf>>>>;
 
 /// Shared payloads above this size are spliced into the output instead of being copied.
-const SPLICE: usize = 16 * 1024;
+const SPLICE: usize = 8 * 1024;
 
 /// Encoded bytes that wait for the socket before messages have to wait instead.
 pub(super) const OUTPUT_HIGH_WATER: u64 = 256 * 1024;
@@ -34,7 +34,7 @@ pub(super) struct Link<P> {
     pub(super) phase: Phase,
     pub(super) version: Version,
     /// Why it ends, once that is known.
-    pub(super) cause: Option<Cause>,
+    pub(super) cause: Option<Box<Cause>>,
     /// While offline: those of the last connection.
     pub(super) limits: Limits,
     pub(super) keep_alive: KeepAlive,
@@ -53,8 +53,6 @@ pub(super) struct Link<P> {
     /// Messages are sent one at a time, with nothing beside them.
     pub(super) careful: bool,
     pub(super) aliases: alias::Outgoing,
-    /// Answers that wait for the store, with the record that must be committed.
-    pub(super) due: VecDeque<(u64, AckKind, u16, Reason)>,
     /// Unacknowledged arrivals the broker may have, as our CONNECT said.
     pub(super) receive_maximum: u16,
     /// The same number, whether or not the broker knows of it and is held to it.
@@ -72,7 +70,12 @@ pub(super) struct Link<P> {
     /// The session is to end at disconnect though it survives a cut.
     pub(super) ends_at_disconnect: bool,
     /// The authentication method our CONNECT named.
-    pub(super) method: Option<Box<str>>,
+    pub(super) method: Option<Box<Method>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Method {
+    pub(super) name: Box<str>,
     /// A re-authentication is under way; when our last AUTH was encoded.
     pub(super) exchange: Option<Instant>,
 }
@@ -94,26 +97,22 @@ impl<P> Link<P> {
             on_hold: false,
             careful: false,
             aliases: alias::Outgoing::default(),
-            due: VecDeque::new(),
             receive_maximum: u16::MAX,
             window: u16::MAX,
-            explanations: Explanations::new(),
+            explanations: None,
             requested_keep_alive: 0,
             probe_ahead: 0,
             clean_start: false,
             keeps_session: false,
             ends_at_disconnect: false,
             method: None,
-            exchange: None,
         }
     }
 
     /// Back to offline; what the next connection negotiates anew is forgotten.
     pub(super) fn end(&mut self) {
         let limits = self.limits;
-        let mut explanations = core::mem::take(&mut self.explanations);
-        // A delivery of QoS 2 outlives the connection.
-        explanations.retain(|(kind, _), _| *kind == AckKind::Pubrec as u8);
+        let explanations = core::mem::take(&mut self.explanations);
         *self = Self { limits, explanations, ..Self::new(self.version) };
     }
 }
@@ -139,7 +138,7 @@ impl<P: Handle> Link<P> {
     #[inline]
     pub(super) fn acknowledge(&mut self, kind: AckKind, id: u16, reason: Reason) {
         let ack = Ack { reason, ..Ack::new(kind, id) };
-        if reason != Reason::SUCCESS || !self.explanations.is_empty() {
+        if reason != Reason::SUCCESS || self.explanations.is_some() {
             return self.acknowledge_with_words(ack);
         }
         let bytes = ack.plain_bytes();
@@ -152,7 +151,9 @@ impl<P: Handle> Link<P> {
     /// [MQTT-3.4.2-2, MQTT-3.4.2-3, MQTT-3.5.2-2, MQTT-3.5.2-3].
     #[cold]
     fn acknowledge_with_words(&mut self, ack: Ack<'_>) {
-        let words = self.explanations.remove(&(ack.kind as u8, ack.id)).filter(|_| self.limits.properties);
+        let words = self.explanations.as_mut().and_then(|words| words.remove(&(ack.kind as u8, ack.id)));
+        self.explanations = self.explanations.take().filter(|others| !others.is_empty());
+        let words = words.filter(|_| self.limits.properties);
         let packet =
             words.as_ref().map(|words| Packet::Ack(Ack { properties: words.as_properties(), ..ack }));
         let packet = packet.filter(|packet| self.takes(packet)).unwrap_or(Packet::Ack(ack));

@@ -187,6 +187,19 @@ impl<P: Handle> Messages<P> {
         self.deadline(limit, written).is_some_and(|at| at <= now)
     }
 
+    /// All messages accepted before this one have ended.
+    pub(super) fn settled(&self) -> u64 {
+        let lists = [self.flight, self.queue, self.queue0].into_iter();
+        let oldest = lists.filter_map(List::first).map(|slot| self.records.at(slot).sequence).min();
+        oldest.unwrap_or(self.sequence + 1)
+    }
+
+    /// A message that ends at once.
+    pub(super) fn pass_by(&mut self, parts: &Parts<'_, P>) -> u32 {
+        self.sequence += 1;
+        self.records.insert(parts, self.sequence, Instant::default())
+    }
+
     #[inline(never)]
     pub(super) fn accept(&mut self, parts: &Parts<'_, P>, now: Instant) -> u32 {
         let qos = parts.qos;
@@ -210,6 +223,13 @@ impl<P: Handle> Messages<P> {
             self.next_expiry = Some(self.next_expiry.map_or(deadline, |next| next.min(deadline)));
         }
         slot
+    }
+
+    /// No identifier is in use: the next one makes the table anew.
+    pub(super) fn rest(&mut self) {
+        if self.ids.len() == 0 {
+            self.ids.clear();
+        }
     }
 
     /// Would a new message be the next to send, and has the window room for it?

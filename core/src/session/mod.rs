@@ -4,8 +4,8 @@
 //!
 //! * **Getters** look: [`phase`](Session::phase), [`limits`](Session::limits), [`version`](Session::version),
 //!   [`can_have_properties`](Session::can_have_properties),
-//!   [`queue`](Session::queue), [`queued`](Session::queued), [`stage`](Session::stage), [`outcome`](Session::outcome),
-//!   [`unwritten`](Session::unwritten).
+//!   [`config`](Session::config), [`queue`](Session::queue), [`queued`](Session::queued), [`stage`](Session::stage), [`outcome`](Session::outcome),
+//!   [`settled`](Session::settled), [`unwritten`](Session::unwritten).
 //! * **Inputs** say what happened: [`handle_open`](Session::handle_open), [`handle_publish`](Session::handle_publish),
 //!   [`handle_packet`](Session::handle_packet), [`handle_acks`](Session::handle_acks), [`handle_breach`](Session::handle_breach),
 //!   [`handle_read`](Session::handle_read), [`handle_written`](Session::handle_written),
@@ -45,6 +45,7 @@ mod messages;
 mod options;
 mod outbound;
 mod outcomes;
+mod outgoing;
 mod output;
 mod packets;
 mod poison;
@@ -56,6 +57,7 @@ mod refusal;
 mod requests;
 mod store;
 mod subscriptions;
+mod wanted;
 mod window;
 mod withheld;
 
@@ -69,12 +71,12 @@ use crate::time::Instant;
 use crate::wire::{PropertiesBuf, Reason, Version};
 
 pub use event::{
-    Accepted, AckRun, AckToken, Arrival, Breach, Cause, Event, Outcome, Outgoing, Payload, Release, Stage,
-    Tag, Ticket, Verdict,
+    Accepted, AckRun, AckToken, Arrival, Breach, Cause, Event, Outcome, Release, Stage, Tag, Ticket, Verdict,
 };
 pub use handle::Handle;
 pub use limits::Limits;
 pub use options::{Config, ConnectOptions, Overflow, SessionMode, Will};
+pub use outgoing::{Outgoing, Payload};
 pub use output::Output;
 pub use queue::Queued;
 pub use receiver::{Received, Receiver};
@@ -113,6 +115,9 @@ pub struct Queue {
     pub bytes: usize,
 }
 
+/// Reasons and properties by slot.
+type Words = BTreeMap<u32, (Reason, Box<PropertiesBuf>)>;
+
 /// A client session. `P` is the handle of large payloads, cheap to clone.
 ///
 /// What lives as long as the session is apart from what lives as long as one connection (`Link`).
@@ -131,9 +136,9 @@ pub struct Session<P> {
     elsewhere: bool,
     ended: bool,
     /// What DISCONNECT is to say at the end.
-    farewell: PropertiesBuf,
+    farewell: Option<Box<PropertiesBuf>>,
     /// What PUBREC said of messages whose PUBCOMP is awaited, by slot; only where it said more than that all is well.
-    words: BTreeMap<u32, (Reason, Box<PropertiesBuf>)>,
+    words: Option<Box<Words>>,
     link: Link<P>,
 }
 
@@ -152,8 +157,8 @@ impl<P: Handle> Session<P> {
             established: false,
             elsewhere: false,
             ended: false,
-            farewell: PropertiesBuf::new(),
-            words: BTreeMap::new(),
+            farewell: None,
+            words: None,
             link: Link::new(version),
             config,
         }
@@ -183,6 +188,12 @@ impl<P: Handle> Session<P> {
     #[must_use]
     pub fn version(&self) -> Version {
         self.link.version
+    }
+
+    /// The bounds and policies in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// What is accepted and not yet finished.
@@ -269,7 +280,7 @@ impl<P: Handle> Session<P> {
             return;
         }
         let (limit, written) = (self.config.acknowledgement_timeout, self.link.keep_alive.progress());
-        let unanswered = self.link.exchange.is_some_and(|since| since.max(written) + limit <= now);
+        let unanswered = self.link.exchange().is_some_and(|since| since.max(written) + limit <= now);
         if unanswered
             || self.outbound.is_overdue(now, limit, written)
             || self.subscriptions.is_overdue(now, limit, written)
@@ -290,13 +301,15 @@ impl<P: Handle> Session<P> {
         if self.link.phase == Phase::Offline {
             return;
         }
-        let cause = self.link.cause.take().unwrap_or(Cause::Lost);
+        let cause = self.link.cause.take().map_or(Cause::Lost, |cause| *cause);
         let lost_qos0 = unsent.unwritten_qos0(taken) + self.link.output.unwritten_qos0(0);
         self.outbound.link_lost(self.link.written, cause.may_be_poison());
         self.give_up_poison();
         self.inbound.link_lost();
+        self.keep_lasting_words();
         self.withheld = Withheld::default();
         self.subscriptions.link_lost();
+        self.journal.link_lost();
         self.link.end();
         self.events.push_back(Event::Disconnected { cause, lost_qos0 });
     }
@@ -316,6 +329,7 @@ impl<P: Handle> Session<P> {
             self.events = VecDeque::new();
             self.link.output = Output::default();
             self.subscriptions.rest();
+            self.outbound.rest();
         }
     }
 
@@ -367,7 +381,7 @@ impl<P: Handle> Session<P> {
             self.link.keep_alive.deadline(),
             self.outbound.deadline(limit, written),
             self.subscriptions.deadline(limit, written),
-            self.link.exchange.map(|since| since.max(written) + limit),
+            self.link.exchange().map(|since| since.max(written) + limit),
             self.outbound.next_expiry,
             self.withheld_deadline(),
         ];
@@ -380,7 +394,7 @@ impl<P: Handle> Session<P> {
     fn close(&mut self, cause: Cause) {
         if matches!(self.link.phase, Phase::Connecting | Phase::Online) {
             self.link.phase = Phase::Closing;
-            self.link.cause = Some(cause);
+            self.link.cause = Some(Box::new(cause));
         }
     }
 }

@@ -37,6 +37,26 @@ pub struct Will {
     pub properties: PropertiesBuf,
 }
 
+impl Will {
+    /// A will of QoS 0 that is not retained; the other fields can be set.
+    ///
+    /// ```
+    /// use packetboat_core::session::Will;
+    ///
+    /// let will = Will { retain: true, ..Will::new("boat/state", "gone") };
+    /// ```
+    #[must_use]
+    pub fn new(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: PropertiesBuf::new(),
+        }
+    }
+}
+
 /// Everything a CONNECT says. Made anew for each attempt.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ConnectOptions {

@@ -4,10 +4,11 @@
 //! waiting for the store are one case. Before a message that nothing holds back and that overtakes nothing the pump
 //! would do nothing else: it is encoded at once. With QoS 0 it makes no record.
 
-use super::event::{Accepted, Event, Outcome, Outgoing, Payload, Ticket};
+use super::event::{Accepted, Event, Outcome, Ticket};
 use super::handle::Handle;
 use super::limits::PUBLISH_OVERHEAD;
 use super::options::Overflow;
+use super::outgoing::{Outgoing, Payload};
 use super::record::{Parts, Record, State};
 use super::refusal::PublishError;
 use super::store::Entry;
@@ -142,7 +143,7 @@ impl<P: Handle> Session<P> {
 
     #[cold]
     fn drop_at_once(&mut self, message: &Outgoing<'_, P>) -> Accepted {
-        let slot = self.outbound.records.insert(&message.parts(message.qos), 0, Instant::default());
+        let slot = self.outbound.pass_by(&message.parts(message.qos));
         let ticket = self.outbound.records.ticket(slot);
         self.report(slot, Outcome::Dropped);
         self.count_dropped();
@@ -191,8 +192,7 @@ impl<P: Handle> Session<P> {
         }
         let is_clear = is_bare
             && !self.journal.is_durable()
-            && self.link.due.is_empty()
-            && self.subscriptions.waiting.is_empty()
+            && !self.subscriptions.is_any_waiting()
             && self.outbound.is_clear(self.window())
             && self.outbound.has_room(&self.config, message.held());
         if is_clear { self.outbound.source.next(&self.outbound.ids) } else { None }
@@ -249,7 +249,7 @@ impl<P: Handle> Session<P> {
         let window = self.window();
         while let Some(slot) = self.outbound.admissible(window) {
             let record = self.outbound.records.at(slot);
-            if record.deadline.is_some_and(|at| at <= now) {
+            if record.has_expired(now) {
                 self.finish_record(slot, Outcome::Expired);
                 continue;
             }
@@ -265,7 +265,7 @@ impl<P: Handle> Session<P> {
     /// QoS 1 and 2 keep one order. QoS 0 keeps its own; it may overtake what waits for the window or the store.
     fn next_to_send(&mut self) -> Option<u32> {
         let window = self.window();
-        let reliable = self.outbound.sendable(window, self.journal.committed);
+        let reliable = self.outbound.sendable(window, self.journal.committed());
         let Some(plain) = self.outbound.first_plain() else { return reliable };
         match reliable {
             Some(slot) if self.outbound.earlier(slot, plain) => Some(slot),
@@ -308,7 +308,7 @@ impl<P: Handle> Session<P> {
     /// What was decided when the message was accepted may have changed with the connection since.
     fn may_transmit(&self, slot: u32, now: Instant) -> Result<(), Outcome> {
         let record = self.outbound.records.at(slot);
-        if !record.transmitted && record.deadline.is_some_and(|at| at <= now) {
+        if !record.transmitted && record.has_expired(now) {
             return Err(Outcome::Expired);
         }
         if !record.properties().is_empty() && !record.drop_properties && !self.link.limits.properties {

@@ -5,19 +5,30 @@ use super::event::{Event, Outcome, Tag, Ticket};
 use super::handle::Handle;
 
 impl<P: Handle> Session<P> {
-    /// How a message accepted with [`Tag::KEPT`] ended, if it has. It stays until [`poll_outcome`](Self::poll_outcome)
-    /// takes it.
+    /// How a message accepted with [`Tag::KEPT`] ended, if it has and there is more to say than that it was acknowledged
+    /// with success. It stays until [`poll_outcome`](Self::poll_outcome) takes it.
     #[must_use]
     pub fn outcome(&self, ticket: Ticket) -> Option<&Outcome> {
         self.outbound.records.at(self.outbound.records.resolve(ticket)?).outcome.as_ref()
     }
 
-    /// Take how a message accepted with [`Tag::KEPT`] ended. `None`: [`Event::Finished`] will say when to ask again;
-    /// or the ticket is spent.
+    /// Take how a message accepted with [`Tag::KEPT`] ended. `None`: [`Event::Finished`] will say when to ask again.
+    ///
+    /// That a message was acknowledged, and nothing more, is kept nowhere: it is what is true of a ticket that stands
+    /// for nothing any more. So do not ask again for an outcome that was taken.
     #[inline]
     pub fn poll_outcome(&mut self, ticket: Ticket) -> Option<Outcome> {
-        let slot = self.outbound.records.resolve(ticket)?;
-        self.outbound.records.take_outcome(slot)
+        match self.outbound.records.resolve(ticket) {
+            Some(slot) => self.outbound.records.take_outcome(slot),
+            None => Some(Outcome::DELIVERED),
+        }
+    }
+
+    /// All messages whose tickets are [before](Ticket::is_before) this were acknowledged, or their outcomes were taken:
+    /// for owners who want to know without asking the session. `None`: there is nothing new to say, an outcome waits.
+    #[must_use]
+    pub fn settled(&self) -> Option<u64> {
+        self.outbound.records.are_outcomes_taken().then(|| self.outbound.settled())
     }
 
     /// Nobody will ask how this message ended. The message itself goes on.
@@ -38,8 +49,14 @@ impl<P: Handle> Session<P> {
         let records = &mut self.outbound.records;
         match records.at(slot).tag {
             Tag::KEPT => {
-                if records.keep(slot, outcome) {
-                    let ticket = records.ticket(slot);
+                let ticket = records.ticket(slot);
+                let watched = if outcome.is_delivered() {
+                    records.remove(slot);
+                    records.at(slot).watched
+                } else {
+                    records.keep(slot, outcome)
+                };
+                if watched {
                     self.events.push_back(Event::Finished { ticket });
                 }
             }

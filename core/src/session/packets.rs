@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::event::{AckRun, Breach, Cause, Outcome};
+use super::event::{AckRun, Breach, Cause, Outcome, kept};
 use super::handle::Handle;
 use super::record::State;
 use super::store::Entry;
@@ -71,7 +71,7 @@ impl<P: Handle> Session<P> {
                 Ok(())
             }
             (Phase::Online, Packet::Disconnect(said)) if self.link.limits.properties => {
-                let properties = PropertiesBuf::from(said.properties);
+                let properties = kept(said.properties);
                 self.close(Cause::ByBroker { reason: said.reason, properties });
                 Ok(())
             }
@@ -152,11 +152,11 @@ impl<P: Handle> Session<P> {
         let forgotten = ack.kind == AckKind::Pubcomp && ack.reason == Reason::PACKET_IDENTIFIER_NOT_FOUND;
         let reason = if forgotten { Reason::SUCCESS } else { ack.reason };
         let (reason, properties) = match (ack.kind, reason, ack.properties.is_empty()) {
-            (AckKind::Pubcomp, Reason::SUCCESS, true) if !self.words.is_empty() => {
-                self.words.remove(&slot).map_or((reason, None), |(reason, said)| (reason, Some(said)))
+            (AckKind::Pubcomp, Reason::SUCCESS, true) if self.words.is_some() => {
+                self.take_word(slot).map_or((reason, None), |(reason, said)| (reason, Some(said)))
             }
             (_, _, true) => (reason, None),
-            _ => (reason, Some(Box::new(PropertiesBuf::from(ack.properties)))),
+            _ => (reason, Some(Box::new(kept(ack.properties)))),
         };
         self.end_record(slot, Outcome::Acknowledged { reason, properties, possible_duplicate });
     }
@@ -165,10 +165,20 @@ impl<P: Handle> Session<P> {
     /// that there is one.
     fn keep_word(&mut self, slot: u32, ack: &Ack<'_>) {
         if ack.reason != Reason::SUCCESS || !ack.properties.is_empty() {
-            self.words.insert(slot, (ack.reason, Box::new(PropertiesBuf::from(ack.properties))));
-        } else if !self.words.is_empty() {
-            self.words.remove(&slot);
+            let word = (ack.reason, Box::new(kept(ack.properties)));
+            self.words.get_or_insert_default().insert(slot, word);
+        } else {
+            self.take_word(slot);
         }
+    }
+
+    fn take_word(&mut self, slot: u32) -> Option<(Reason, Box<PropertiesBuf>)> {
+        let words = self.words.as_mut()?;
+        let word = words.remove(&slot);
+        if words.is_empty() {
+            self.words = None;
+        }
+        word
     }
 
     pub(super) fn reply_pubrel(&mut self, id: u16, stored: u64) {
@@ -179,21 +189,17 @@ impl<P: Handle> Session<P> {
     /// order [MQTT-4.6.0-3, MQTT-4.6.0-4].
     #[inline]
     pub(super) fn reply_when_stored(&mut self, stored: u64, kind: AckKind, id: u16, reason: Reason) {
-        if stored <= self.journal.committed && self.link.due.is_empty() {
+        let Some(pages) = self.journal.withholding(stored) else {
             return self.link.acknowledge(kind, id, reason);
-        }
-        if self.link.due.len() >= DUE_MAXIMUM {
+        };
+        if pages.due.len() >= DUE_MAXIMUM {
             return self.close(Cause::StoreFailed);
         }
-        self.link.due.push_back((stored, kind, id, reason));
+        pages.due.push_back((stored, kind, id, reason));
     }
 
     pub(super) fn send_due_replies(&mut self) {
-        while let Some(&(stored, kind, id, reason)) = self.link.due.front() {
-            if stored > self.journal.committed {
-                return;
-            }
-            self.link.due.pop_front();
+        while let Some((kind, id, reason)) = self.journal.due() {
             self.link.acknowledge(kind, id, reason);
         }
     }

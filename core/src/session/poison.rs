@@ -93,7 +93,7 @@ impl<P: Handle> Session<P> {
         while !self.link.on_hold && self.subscriptions.is_idle() && !self.is_any_unanswered() {
             self.admit(now);
             let window = self.window();
-            let Some(slot) = self.outbound.sendable(window, self.journal.committed) else { break };
+            let Some(slot) = self.outbound.sendable(window, self.journal.committed()) else { break };
             self.transmit(slot, now);
         }
         true

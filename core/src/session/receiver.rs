@@ -60,7 +60,7 @@ pub enum Received<'a> {
 #[derive(Debug)]
 pub struct Receiver {
     version: Version,
-    maximum: usize,
+    maximum: u32,
     aliases: Incoming,
     /// Bytes of an oversize packet still to come.
     skip: usize,
@@ -73,7 +73,7 @@ impl Receiver {
     pub fn new(connect: &ConnectOptions) -> Self {
         Self {
             version: connect.version,
-            maximum: connect.maximum_packet_size as usize,
+            maximum: connect.maximum_packet_size,
             aliases: Incoming::new(connect.topic_alias_maximum),
             skip: 0,
             awaits_connack: true,
@@ -88,7 +88,7 @@ impl Receiver {
         {
             return Ok(special);
         }
-        match decode(self.version, bytes, self.maximum) {
+        match decode(self.version, bytes, self.maximum as usize) {
             Ok(Decoded::Packet { packet: Packet::Publish(publish), size }) => {
                 let alias =
                     if publish.properties.is_empty() { None } else { publish.properties.topic_alias() };
@@ -129,7 +129,7 @@ impl Receiver {
         if previous.topic.is_empty() || self.skip > 0 || self.awaits_connack {
             return None;
         }
-        Publish::read_repeated(self.version, bytes, self.maximum, previous)
+        Publish::read_repeated(self.version, bytes, self.maximum as usize, previous)
     }
 
     /// The rest of an oversize packet; a CONNACK of 3.1.1 shape, which a broker that does not know 5.0 answers.

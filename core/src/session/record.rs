@@ -38,7 +38,6 @@ pub(super) struct Record<P> {
     /// Its neighbours in the list it is in.
     pub(super) next: u32,
     pub(super) previous: u32,
-    pub(super) generation: u32,
     pub(super) state: State,
     pub(super) qos: QoS,
     pub(super) retain: bool,
@@ -115,7 +114,6 @@ impl<P: Handle> Record<P> {
         Self {
             next: NIL,
             previous: NIL,
-            generation: 0,
             state: State::Free,
             qos: QoS::AtMostOnce,
             retain: false,
@@ -242,10 +240,15 @@ impl<P: Handle> Record<P> {
         self.expiry_at = value.map_or(0, |at| u32::from(self.topic_len) + u32::try_from(at).unwrap_or(0));
     }
 
+    /// Is it too late to send it for the first time? An interval of zero lasts for the instant it was accepted in.
+    pub(super) fn has_expired(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|at| at <= now && self.accepted < now)
+    }
+
     /// Write the interval that is left into the properties [MQTT-3.3.2-6].
     pub(super) fn reduce_expiry(&mut self, now: Instant) {
         if let (Some(deadline), at @ 1..) = (self.deadline, self.expiry_at as usize) {
-            // Only whole seconds that passed are taken away: a message still valid never says zero.
+            // Only whole seconds that passed are taken away: a message still valid never says zero, but one that always did.
             let left = deadline.since(now).as_millis().div_ceil(1000);
             let left = u32::try_from(left).unwrap_or(u32::MAX);
             self.head[at..at + 4].copy_from_slice(&left.to_be_bytes());

@@ -35,17 +35,19 @@ impl List {
     }
 }
 
-/// The slab. Slots are reused; a generation tells an old ticket from the slot's new tenant.
+/// The slab. Slots are reused; the sequence tells an old ticket from the slot's new tenant.
 #[derive(Debug)]
 pub(super) struct Records<P> {
     slots: Vec<Record<P>>,
     /// The first free slot.
     vacant: u32,
+    /// Records that have ended and whose outcome was not taken.
+    kept: usize,
 }
 
 impl<P> Default for Records<P> {
     fn default() -> Self {
-        Self { slots: Vec::new(), vacant: NIL }
+        Self { slots: Vec::new(), vacant: NIL, kept: 0 }
     }
 }
 
@@ -81,22 +83,18 @@ impl<P: Handle> Records<P> {
     fn free(&mut self, slot: u32) {
         let record = &mut self.slots[slot as usize];
         record.state = State::Free;
-        record.generation = record.generation.wrapping_add(1);
         record.next = self.vacant;
         self.vacant = slot;
     }
 
     /// The record is in no list any more and waits for its owner to take the outcome. True: the owner waits as well.
-    #[allow(
-        clippy::inline_always,
-        reason = "every acknowledged message: the calls would be a tenth of the whole"
-    )]
-    #[inline(always)]
+    #[cold]
     pub(super) fn keep(&mut self, slot: u32, outcome: Outcome) -> bool {
         let record = &mut self.slots[slot as usize];
         record.state = State::Ended;
         record.outcome = Some(outcome);
         record.empty();
+        self.kept += 1;
         core::mem::take(&mut record.watched)
     }
 
@@ -108,6 +106,7 @@ impl<P: Handle> Records<P> {
         record.watched = outcome.is_none();
         if outcome.is_some() {
             // What it was made of went when it ended.
+            self.kept -= 1;
             self.free(slot);
         }
         outcome
@@ -125,13 +124,18 @@ impl<P: Handle> Records<P> {
 
     #[inline]
     pub(super) fn ticket(&self, slot: u32) -> Ticket {
-        Ticket { slot, generation: self.slots[slot as usize].generation }
+        Ticket { slot, sequence: self.slots[slot as usize].sequence }
     }
 
     #[inline]
     pub(super) fn resolve(&self, ticket: Ticket) -> Option<u32> {
         let record = self.slots.get(ticket.slot as usize)?;
-        (record.generation == ticket.generation && record.state != State::Free).then_some(ticket.slot)
+        (record.sequence == ticket.sequence && record.state != State::Free).then_some(ticket.slot)
+    }
+
+    /// No outcome waits to be taken.
+    pub(super) fn are_outcomes_taken(&self) -> bool {
+        self.kept == 0
     }
 
     /// Is the record in this slot the message with this sequence?

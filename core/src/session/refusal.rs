@@ -5,7 +5,7 @@ use core::fmt;
 use crate::wire::QoS;
 
 /// Why a publish was refused at the call. Nothing was queued; the message is still the caller's.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The queue is full; try again when messages have been acknowledged.
@@ -56,10 +56,17 @@ impl fmt::Display for PublishError {
     }
 }
 
+/// What a `main` that returns it prints.
+impl fmt::Debug for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl core::error::Error for PublishError {}
 
 /// Why a subscription was refused at the call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// The same filter is subscribed with other options: unsubscribe it first.
@@ -85,6 +92,12 @@ impl fmt::Display for SubscribeError {
             Self::NeedsVersion5 => "no-local and the retain options need MQTT 5.0",
             Self::Closed => "the client was disconnected",
         })
+    }
+}
+
+impl fmt::Debug for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

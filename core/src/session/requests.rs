@@ -3,12 +3,16 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::Session;
 use super::event::Tag;
+use super::handle::Handle;
 use super::limits::Limits;
-use super::subscriptions::Subscriptions;
+use super::subscriptions::Requests;
 use crate::time::Instant;
 use crate::topic::TopicFilter;
-use crate::wire::{PropertiesBuf, Reason, SubscribeOptions};
+use crate::wire::{
+    FiltersBuf, Packet, PropertiesBuf, Reason, Subscribe, SubscribeOptions, TopicFiltersBuf, Unsubscribe,
+};
 
 /// Filters in one packet where nothing needs them apart: the least of the limits known of brokers (AWS IoT).
 const FILTERS_PER_PACKET: usize = 8;
@@ -43,6 +47,42 @@ pub(super) struct Sent {
     pub(super) requests: Vec<Request>,
 }
 
+impl<P: Handle> Session<P> {
+    /// Put them into one packet.
+    pub(super) fn encode_requests(&mut self, id: u16, requests: &[Request]) -> Result<(), Reason> {
+        let limits = &self.link.limits;
+        let said = requests.first().and_then(|request| request.properties.as_deref());
+        let mut properties = said.cloned().unwrap_or_default();
+        let (mut filters, mut names) = (FiltersBuf::default(), TopicFiltersBuf::default());
+        for request in requests {
+            match request.kind {
+                Kind::Unsubscribe => {
+                    limits.check_request(request)?;
+                    names.push(request.filter.as_str());
+                }
+                Kind::Subscribe(options) | Kind::Restore(options) => {
+                    limits.check_request(request)?;
+                    filters.push(request.filter.as_str(), options);
+                    if limits.subscription_identifier_available {
+                        let _ = properties.subscription_identifier(request.filter.subscription_identifier());
+                    }
+                }
+            }
+        }
+        let properties = properties.as_properties();
+        let packet = if names.is_empty() {
+            Packet::Subscribe(Subscribe { id, properties, filters: filters.as_filters() })
+        } else {
+            Packet::Unsubscribe(Unsubscribe { id, properties, filters: names.as_filters() })
+        };
+        if !self.link.takes(&packet) {
+            return Err(Reason::PACKET_TOO_LARGE);
+        }
+        self.link.reply(&packet);
+        Ok(())
+    }
+}
+
 impl Request {
     /// Bytes it takes in a packet, at most: filter, its length and its options.
     fn size(&self) -> usize {
@@ -75,7 +115,7 @@ impl Limits {
     }
 }
 
-impl Subscriptions {
+impl Requests {
     /// The requests that go into one packet: a subscription identifier belongs to a whole SUBSCRIBE, so that with
     /// identifiers each filter has its own. So do user properties.
     pub(super) fn next_packet(&mut self, limits: &Limits) -> Option<Vec<Request>> {

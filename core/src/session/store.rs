@@ -4,6 +4,7 @@
 //! PUBREL after "PUBREC received", PUBREC after the inbound identifier, PUBCOMP after that identifier's removal.
 //! Packets covered by nothing never wait. What is finished is removed in its own time.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::event::{Outcome, Tag};
@@ -11,7 +12,7 @@ use super::handle::Handle;
 use super::record::{Parts, State};
 use super::{Cause, Session};
 use crate::time::Instant;
-use crate::wire::QoS;
+use crate::wire::{AckKind, QoS, Reason};
 
 /// Orders what the store is given. Zero covers nothing.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -93,38 +94,66 @@ pub(super) enum Entry {
     },
 }
 
-/// What is still to be handed to the store, and how far the store has come.
+/// What is still to be handed to the store, and how far the store has come. A session without a store has none.
 #[derive(Debug)]
-pub(super) struct Journal {
-    durable: bool,
+pub(super) struct Journal(Option<Box<Pages>>);
+
+#[derive(Debug, Default)]
+pub(super) struct Pages {
     last: u64,
     pub(super) committed: u64,
     /// What is not durable, with its sequence. Kept until it is, to be given again if the store fails.
     pending: VecDeque<(u64, Entry)>,
     /// How many of them the store was given.
     handed: usize,
+    /// Answers that wait for the store, with the record that must be committed; of one connection.
+    pub(super) due: VecDeque<(u64, AckKind, u16, Reason)>,
 }
 
 impl Journal {
     pub(super) fn new(durable: bool) -> Self {
-        Self { durable, last: 0, committed: 0, pending: VecDeque::new(), handed: 0 }
+        Self(durable.then(Box::default))
     }
 
     #[inline]
     pub(super) fn is_durable(&self) -> bool {
-        self.durable
+        self.0.is_some()
+    }
+
+    /// Zero without a store.
+    #[inline]
+    pub(super) fn committed(&self) -> u64 {
+        self.0.as_ref().map_or(0, |pages| pages.committed)
+    }
+
+    /// Where an answer that rests on this record has to wait for the store, and for the answers before it.
+    #[inline]
+    pub(super) fn withholding(&mut self, stored: u64) -> Option<&mut Pages> {
+        self.0.as_deref_mut().filter(|pages| stored > pages.committed || !pages.due.is_empty())
+    }
+
+    /// The next answer that need not wait any more.
+    pub(super) fn due(&mut self) -> Option<(AckKind, u16, Reason)> {
+        let pages = self.0.as_mut()?;
+        let (_, kind, id, reason) = pages.due.pop_front_if(|(stored, ..)| *stored <= pages.committed)?;
+        Some((kind, id, reason))
+    }
+
+    /// Answers go with their connection.
+    pub(super) fn link_lost(&mut self) {
+        if let Some(pages) = &mut self.0 {
+            pages.due.clear();
+        }
     }
 
     /// Note something for the store. What comes back must be committed before the packets it covers; zero without
     /// a store.
     #[inline]
     pub(super) fn note(&mut self, entry: Entry) -> u64 {
-        if !self.durable {
-            return 0;
-        }
-        self.last += 1;
-        self.pending.push_back((self.last, entry));
-        self.last
+        let Some(pages) = &mut self.0 else { return 0 };
+        pages.last += 1;
+        pages.pending.push_back((pages.last, entry));
+        pages.last
     }
 }
 
@@ -132,8 +161,9 @@ impl<P: Handle> Session<P> {
     /// The next thing for the store, in order. Tell [`handle_stored`](Self::handle_stored) once it is durable.
     pub fn poll_store(&mut self) -> Option<(StoreSequence, StoreOperation<'_>)> {
         loop {
-            let &(sequence, entry) = self.journal.pending.get(self.journal.handed)?;
-            self.journal.handed += 1;
+            let journal = self.journal.0.as_mut()?;
+            let &(sequence, entry) = journal.pending.get(journal.handed)?;
+            journal.handed += 1;
             let operation = match entry {
                 Entry::Message { slot, sequence: message } => {
                     if !self.outbound.records.holds(slot, message) {
@@ -168,7 +198,7 @@ impl<P: Handle> Session<P> {
 
     /// Everything up to here is durable.
     pub fn handle_stored(&mut self, up_to: StoreSequence) {
-        let journal = &mut self.journal;
+        let Some(journal) = &mut self.journal.0 else { return };
         journal.committed = journal.committed.max(up_to.0);
         while journal.handed > 0 && journal.pending.front().is_some_and(|(at, _)| *at <= journal.committed) {
             journal.pending.pop_front();
@@ -181,10 +211,12 @@ impl<P: Handle> Session<P> {
     /// it again from the first, since it may have kept a part.
     pub fn handle_store_failed(&mut self) {
         self.close(Cause::StoreFailed);
-        for slot in self.outbound.uncommitted(self.journal.committed) {
+        for slot in self.outbound.uncommitted(self.journal.committed()) {
             self.finish_record(slot, Outcome::NotStored);
         }
-        self.journal.handed = 0;
+        if let Some(journal) = &mut self.journal.0 {
+            journal.handed = 0;
+        }
     }
 
     /// What the store held when the process began, in the order it was written; before the first connection.

@@ -1,23 +1,22 @@
 //! Subscriptions: what is wanted, what the broker has, and the requests between the two.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use core::ops::Bound;
 use core::time::Duration;
 
 use super::Session;
-use super::event::{Breach, Event, Tag};
+use super::event::{Breach, Event, Tag, kept};
 use super::handle::Handle;
 use super::ids::RESERVED;
 use super::messages::REQUEST;
 use super::refusal::SubscribeError;
 use super::requests::{Kind, Request, Sent};
+use super::wanted::Wanted;
 use crate::time::Instant;
 use crate::topic::TopicFilter;
 use crate::wire::{
-    FiltersBuf, Packet, Place, Properties, PropertiesBuf, Reason, RetainHandling, SubAckKind, Suback,
-    Subscribe, SubscribeOptions, TopicFiltersBuf, Unsubscribe,
+    Place, Properties, PropertiesBuf, Reason, RetainHandling, SubAckKind, Suback, SubscribeOptions,
 };
 
 /// One filter that is wanted.
@@ -38,11 +37,18 @@ struct Subscription {
 /// All subscriptions of the session. They live as long as it does.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    wanted: BTreeMap<TopicFilter, Subscription>,
-    pub(super) waiting: VecDeque<Request>,
+    wanted: Wanted<Subscription>,
+    /// Absent while there are none.
+    requests: Option<Box<Requests>>,
     restoring: usize,
     /// Of the latest subscription.
     serial: u64,
+}
+
+/// Requests that are not answered.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    pub(super) waiting: VecDeque<Request>,
     // ---- one connection
     sent: Vec<Sent>,
 }
@@ -60,6 +66,18 @@ impl<P: Handle> Session<P> {
         self.subscribe_with(filter, options, Properties::EMPTY, tag)
     }
 
+    /// Want a filter once more that the broker has already or is being asked for, with these options or more, without asking
+    /// for anything. False: there is no such filter.
+    pub fn join(&mut self, filter: &TopicFilter, options: SubscribeOptions) -> bool {
+        let Some(known) = self.subscriptions.wanted.get_mut(filter).filter(|_| !self.ended) else {
+            return false;
+        };
+        let stands = known.granted.is_some() || known.pending > 0;
+        let joins = stands && known.options.qos >= options.qos && is_alike(known.options, options);
+        known.references += u32::from(joins);
+        joins
+    }
+
     /// [`subscribe`](Self::subscribe) with user properties (5.0). They go with every SUBSCRIBE for this filter, until
     /// others are given; no other properties are the caller's to set.
     pub fn subscribe_with(
@@ -71,8 +89,8 @@ impl<P: Handle> Session<P> {
     ) -> Result<(), SubscribeError> {
         self.may_subscribe(filter, options)?;
         let properties = self.user_properties(properties).map_err(|()| SubscribeError::NeedsVersion5)?;
-        let Subscriptions { wanted, waiting, serial, .. } = &mut self.subscriptions;
-        let known = wanted.entry(filter.clone()).or_insert_with(|| {
+        let Subscriptions { wanted, requests, serial, .. } = &mut self.subscriptions;
+        let known = wanted.or_insert_with(filter, || {
             *serial += 1;
             let (properties, serial) = (None, *serial);
             Subscription { options, references: 0, granted: None, pending: 0, serial, properties }
@@ -91,7 +109,7 @@ impl<P: Handle> Session<P> {
                 known.pending += 1;
                 let kind = Kind::Subscribe(SubscribeOptions { qos: known.options.qos, ..options });
                 let (filter, serial) = (filter.clone(), known.serial);
-                waiting.push_back(Request {
+                requests.get_or_insert_default().waiting.push_back(Request {
                     filter,
                     kind,
                     tag,
@@ -153,7 +171,7 @@ impl<P: Handle> Session<P> {
         let subscriptions = &mut self.subscriptions;
         subscriptions.restoring = 0;
         if !session_present {
-            subscriptions.wanted.values_mut().for_each(|subscription| subscription.granted = None);
+            subscriptions.wanted.iter_mut().for_each(|(_, subscription)| subscription.granted = None);
             self.events.extend(subscriptions.drop_needless_unsubscribes());
         }
         let missing = |(_, subscription): &(&TopicFilter, &mut Subscription)| {
@@ -165,21 +183,23 @@ impl<P: Handle> Session<P> {
             let (kind, serial) = (Kind::Restore(subscription.options), subscription.serial);
             let (filter, properties) = (filter.clone(), subscription.properties.clone());
             let request = Request { filter, kind, tag: Tag::NONE, serial, properties };
-            subscriptions.waiting.push_back(request);
+            subscriptions.requests.get_or_insert_default().waiting.push_back(request);
         }
     }
 
     /// Put waiting requests on the wire, as many as have identifiers reserved.
     pub(super) fn send_requests(&mut self, now: Instant) {
-        while !self.subscriptions.waiting.is_empty() && self.subscriptions.sent.len() < RESERVED {
-            let Some(requests) = self.subscriptions.next_packet(&self.link.limits) else { return };
+        while let Some(under_way) = &mut self.subscriptions.requests
+            && under_way.sent.len() < RESERVED
+        {
+            let Some(requests) = under_way.next_packet(&self.link.limits) else { return };
             let Some(id) = self.outbound.source.next(&self.outbound.ids) else {
-                return requests.into_iter().rev().for_each(|one| self.subscriptions.waiting.push_front(one));
+                return requests.into_iter().rev().for_each(|one| under_way.waiting.push_front(one));
             };
             match self.encode_requests(id, &requests) {
                 Ok(()) => {
                     self.outbound.ids.insert(id, REQUEST);
-                    self.subscriptions.sent.push(Sent { id, since: now, requests });
+                    self.subscriptions.requests().sent.push(Sent { id, since: now, requests });
                 }
                 Err(reason) => {
                     for request in requests {
@@ -196,13 +216,14 @@ impl<P: Handle> Session<P> {
         let is_it = |sent: &Sent| {
             sent.id == suback.id && (sent.requests[0].kind == Kind::Unsubscribe) == unsubscribed
         };
-        let at = self.subscriptions.sent.iter().position(is_it);
+        let sent = &mut self.subscriptions.requests().sent;
+        let at = sent.iter().position(is_it);
         let at = at.ok_or(Breach::protocol("SUBACK or UNSUBACK for nothing that was asked"))?;
         let reasons = suback.reasons.len();
-        if reasons != self.subscriptions.sent[at].requests.len() && !(unsubscribed && reasons == 0) {
+        if reasons != sent[at].requests.len() && !(unsubscribed && reasons == 0) {
             return Err(Breach::protocol("SUBACK with another number of reasons than filters"));
         }
-        let requests = self.subscriptions.sent.remove(at).requests;
+        let requests = sent.remove(at).requests;
         self.outbound.ids.remove(suback.id);
         for (index, request) in requests.into_iter().enumerate() {
             let reason = suback.reasons.get(index).map_or(Reason::SUCCESS, |byte| Reason(*byte));
@@ -223,8 +244,7 @@ impl<P: Handle> Session<P> {
             return Err(SubscribeError::SharedNoLocal);
         }
         if let Some(known) = self.subscriptions.wanted.get(filter) {
-            let told = |options: &SubscribeOptions| (options.no_local, options.retain_as_published);
-            return if told(&known.options) == told(&options) {
+            return if is_alike(known.options, options) {
                 Ok(())
             } else {
                 Err(SubscribeError::ConflictingOptions)
@@ -240,51 +260,16 @@ impl<P: Handle> Session<P> {
     fn overlaps_shared(&self, filter: &TopicFilter) -> bool {
         let wanted = &self.subscriptions.wanted;
         if filter.share_name().is_some() {
-            return wanted.keys().any(|other| filter.overlaps(other));
+            return wanted.filters().any(|other| filter.overlaps(other));
         }
-        // Shared ones stand together: `0` follows `/`.
-        let shared = (Bound::Included("$share/"), Bound::Excluded("$share0"));
-        wanted.range::<str, _>(shared).any(|(other, _)| filter.overlaps(other))
-    }
-
-    fn encode_requests(&mut self, id: u16, requests: &[Request]) -> Result<(), Reason> {
-        let limits = &self.link.limits;
-        let said = requests.first().and_then(|request| request.properties.as_deref());
-        let mut properties = said.cloned().unwrap_or_default();
-        let (mut filters, mut names) = (FiltersBuf::default(), TopicFiltersBuf::default());
-        for request in requests {
-            match request.kind {
-                Kind::Unsubscribe => {
-                    limits.check_request(request)?;
-                    names.push(request.filter.as_str());
-                }
-                Kind::Subscribe(options) | Kind::Restore(options) => {
-                    limits.check_request(request)?;
-                    filters.push(request.filter.as_str(), options);
-                    if limits.subscription_identifier_available {
-                        let _ = properties.subscription_identifier(request.filter.subscription_identifier());
-                    }
-                }
-            }
-        }
-        let properties = properties.as_properties();
-        let packet = if names.is_empty() {
-            Packet::Subscribe(Subscribe { id, properties, filters: filters.as_filters() })
-        } else {
-            Packet::Unsubscribe(Unsubscribe { id, properties, filters: names.as_filters() })
-        };
-        if !self.link.takes(&packet) {
-            return Err(Reason::PACKET_TOO_LARGE);
-        }
-        self.link.reply(&packet);
-        Ok(())
+        wanted.shared().any(|other| filter.overlaps(other))
     }
 
     fn answer(&mut self, request: Request, reason: Reason, properties: Option<Properties<'_>>) {
         let lost = self.subscriptions.answered(&request, reason);
         let Request { filter, kind, tag, .. } = request;
         let properties = properties.filter(|block| !block.is_empty());
-        let properties = properties.map(|block| Box::new(PropertiesBuf::from(block)));
+        let properties = properties.map(|block| Box::new(kept(block)));
         match kind {
             Kind::Unsubscribe if tag != Tag::NONE => {
                 self.events.push_back(Event::Unsubscribed { tag, reason, properties });
@@ -306,23 +291,38 @@ impl<P: Handle> Session<P> {
     }
 }
 
+/// Can one subscription be what both ask for?
+fn is_alike(one: SubscribeOptions, other: SubscribeOptions) -> bool {
+    one.no_local == other.no_local && one.retain_as_published == other.retain_as_published
+}
+
 impl Subscriptions {
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.sent.is_empty()
+        self.requests.as_ref().is_none_or(|requests| requests.waiting.is_empty() && requests.sent.is_empty())
+    }
+
+    pub(super) fn is_any_waiting(&self) -> bool {
+        self.requests.as_ref().is_some_and(|requests| !requests.waiting.is_empty())
+    }
+
+    fn requests(&mut self) -> &mut Requests {
+        self.requests.get_or_insert_default()
     }
 
     /// Nothing waits for an answer: give back what requests took.
     pub(super) fn rest(&mut self) {
-        (self.waiting, self.sent) = (VecDeque::new(), Vec::new());
+        if self.is_idle() {
+            self.requests = None;
+        }
     }
 
     /// Requests that were out are asked again, but for those that a new connection compares anyway.
     pub(super) fn link_lost(&mut self) {
-        for request in self.sent.drain(..).flat_map(|sent| sent.requests).rev() {
-            self.waiting.push_front(request);
+        let Self { wanted, requests: Some(requests), .. } = self else { return };
+        for request in requests.sent.drain(..).flat_map(|sent| sent.requests).rev() {
+            requests.waiting.push_front(request);
         }
-        let wanted = &mut self.wanted;
-        self.waiting.retain(|request| {
+        requests.waiting.retain(|request| {
             let restore = matches!(request.kind, Kind::Restore(_));
             let known = wanted.get_mut(&request.filter).filter(|one| restore && one.serial == request.serial);
             if let Some(subscription) = known {
@@ -333,7 +333,7 @@ impl Subscriptions {
     }
 
     pub(super) fn deadline(&self, limit: Duration, written: Instant) -> Option<Instant> {
-        self.sent.iter().map(|sent| sent.since.max(written) + limit).min()
+        self.requests.as_ref()?.sent.iter().map(|sent| sent.since.max(written) + limit).min()
     }
 
     pub(super) fn is_overdue(&self, now: Instant, limit: Duration, written: Instant) -> bool {
@@ -344,7 +344,7 @@ impl Subscriptions {
     fn drop_needless_unsubscribes(&mut self) -> Vec<Event> {
         let mut asked = BTreeSet::new();
         let mut answers = Vec::new();
-        self.waiting.retain(|request| {
+        self.requests().waiting.retain(|request| {
             if request.kind != Kind::Unsubscribe {
                 asked.insert(request.filter.clone());
                 return true;
@@ -363,7 +363,8 @@ impl Subscriptions {
     }
 
     fn ask_to_unsubscribe(&mut self, filter: TopicFilter, properties: Option<Box<PropertiesBuf>>, tag: Tag) {
-        self.waiting.push_back(Request { filter, kind: Kind::Unsubscribe, tag, serial: 0, properties });
+        let kind = Kind::Unsubscribe;
+        self.requests().waiting.push_back(Request { filter, kind, tag, serial: 0, properties });
     }
 
     /// A request was answered. True: it was refused, and a subscription that relied on it has ended.

@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use super::event::Event;
 use super::handle::Handle;
+use super::hold::{Hold, Progress};
+use super::inbound::Inbound;
 use super::{Phase, Session};
 use crate::time::Instant;
 use crate::wire::QoS;
@@ -14,13 +16,13 @@ const HELD_TOO_LONG: Duration = Duration::from_secs(30);
 
 /// The oldest message of an acknowledgement ring, when somebody holds it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Head {
+struct Head {
     /// Counts what has left the ring, so that no two heads are taken for each other.
-    pub(super) position: u32,
-    pub(super) id: u16,
-    pub(super) qos: QoS,
+    position: u32,
+    id: u16,
+    qos: QoS,
     /// Messages behind it.
-    pub(super) waiting: usize,
+    waiting: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,24 @@ pub(super) struct Withheld {
     /// QoS 1 and QoS 2.
     heads: [Option<Watched>; 2],
     abandoned_told: bool,
+}
+
+impl Inbound {
+    /// The oldest of each ring, where somebody holds it.
+    fn heads(&self) -> [Option<Head>; 2] {
+        let is_held = |hold: &Hold| hold.progress == Progress::Held;
+        let first = self.ring1.front().filter(|(_, hold)| is_held(hold)).map(|&(id, _)| {
+            let (position, waiting) = (self.base, self.ring1.len() - 1);
+            Head { position, id, qos: QoS::AtLeastOnce, waiting }
+        });
+        let second = self.second.as_ref().and_then(|second| {
+            let id = *second.ring.front()?;
+            second.deliveries.value(id).filter(|delivery| is_held(&delivery.hold))?;
+            let (position, waiting) = (second.passed, second.ring.len() - 1);
+            Some(Head { position, id, qos: QoS::ExactlyOnce, waiting })
+        });
+        [first, second]
+    }
 }
 
 impl<P: Handle> Session<P> {

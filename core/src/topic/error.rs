@@ -2,7 +2,7 @@ use core::error::Error;
 use core::fmt;
 
 /// Why a text is no topic name or no topic filter.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TopicError {
     /// The text is empty `[MQTT-4.7.3-1]`.
@@ -43,6 +43,13 @@ impl fmt::Display for TopicError {
             Self::ShareWithoutFilter => "a filter must follow the share name: use $share/name/filter",
         };
         formatter.write_str(text)
+    }
+}
+
+/// What a `main` that returns it prints.
+impl fmt::Debug for TopicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

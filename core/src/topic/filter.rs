@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -11,9 +12,18 @@ use super::{TopicError, TopicName};
 /// A topic filter, as a SUBSCRIBE carries it, shared subscriptions (`$share/{name}/{filter}`) included.
 ///
 /// 3.1.1 does not know shared subscriptions, but its brokers do: the two versions are treated alike.
+///
+/// ```
+/// use packetboat_core::topic::{TopicFilter, TopicName};
+///
+/// let filter = TopicFilter::new("rooms/+/temperature")?;
+/// assert!(filter.matches(TopicName::new("rooms/kitchen/temperature")?));
+/// # Ok::<(), packetboat_core::topic::TopicError>(())
+/// ```
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 pub struct TopicFilter {
-    text: Box<str>,
+    /// Shared by all clones.
+    text: Arc<str>,
     /// Where the filter proper begins: 0, or after `$share/{name}/`. It follows from the text.
     filter_start: u16,
 }
@@ -23,7 +33,7 @@ impl TopicFilter {
     pub fn new(text: impl Into<Box<str>>) -> Result<Self, TopicError> {
         let text = text.into();
         let filter_start = validate(&text)?;
-        Ok(Self { text, filter_start })
+        Ok(Self { text: text.into(), filter_start })
     }
 
     /// The whole text, as it goes over the wire.

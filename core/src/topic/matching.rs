@@ -24,7 +24,7 @@ pub fn matches(filter: &str, topic: &str) -> bool {
 }
 
 /// As [`matches`], for a filter without a share name.
-pub(super) fn matches_unshared(filter: &str, topic: &str) -> bool {
+pub(crate) fn matches_unshared(filter: &str, topic: &str) -> bool {
     if is_hidden_from(filter, topic) {
         return false;
     }

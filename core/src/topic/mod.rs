@@ -11,6 +11,6 @@ mod tests;
 
 pub use error::TopicError;
 pub use filter::TopicFilter;
-pub(crate) use matching::levels;
 pub use matching::matches;
+pub(crate) use matching::{levels, matches_unshared};
 pub use name::TopicName;

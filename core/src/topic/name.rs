@@ -3,6 +3,14 @@ use core::fmt;
 use super::TopicError;
 
 /// A topic name, as a PUBLISH carries it: 1 to 65,535 bytes of UTF-8, no U+0000, no wildcard.
+///
+/// ```
+/// use packetboat_core::topic::TopicName;
+///
+/// assert_eq!(TopicName::new("rooms/kitchen")?.as_str(), "rooms/kitchen");
+/// assert!(TopicName::new("rooms/#").is_err());
+/// # Ok::<(), packetboat_core::topic::TopicError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TopicName<'a>(&'a str);
 

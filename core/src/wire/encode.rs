@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::writer::{Count, Fill, Sink, low_seven, variable_len};
+use super::writer::{Count, Fill, Sink, low_seven, variable_len, with_more};
 use super::{Full, Packet, Publish, Version};
 
 /// Append a packet to `out`.
@@ -79,7 +79,7 @@ fn put_head(version: Version, publish: &Publish<'_>, payload_len: usize, room: u
     let mut front = [publish.first_byte(), 0, 0, 0, 0, 0, 0];
     let (mut used, mut rest) = (1, head + payload_len);
     while rest > 0x7f && used < 4 {
-        front[used] = low_seven(rest) | 0x80;
+        front[used] = with_more(rest);
         rest >>= 7;
         used += 1;
     }

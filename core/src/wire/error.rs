@@ -6,7 +6,7 @@ use core::fmt;
 use super::Reason;
 
 /// Why bytes are not a packet. Each ends the connection [MQTT-4.13.1-1].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum DecodeError {
     /// The bytes break the encoding rules; says which.
     Malformed(&'static str),
@@ -48,10 +48,17 @@ impl fmt::Display for DecodeError {
     }
 }
 
+/// What a `main` that returns it prints.
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for DecodeError {}
 
 /// There is not enough room for the packet; nothing was written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Full {
     /// The room the packet needs.
     pub needed: usize,
@@ -63,10 +70,16 @@ impl fmt::Display for Full {
     }
 }
 
+impl fmt::Debug for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for Full {}
 
 /// Why a property cannot have the value given. The block is unchanged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum PropertyError {
     /// Text or binary data of more than 65,535 bytes.
     TooLong,
@@ -86,6 +99,12 @@ impl fmt::Display for PropertyError {
             Self::Wildcard => "the response topic contains a wildcard",
             Self::OutOfRange => "the number is not allowed for this property",
         })
+    }
+}
+
+impl fmt::Debug for PropertyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

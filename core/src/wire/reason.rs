@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::PacketType;
+use super::PacketType::{self, Auth, Connack, Disconnect, Puback, Pubcomp, Pubrec, Pubrel, Suback, Unsuback};
 
 /// A reason code of 5.0. The return codes of 3.1.1 are given by their names in 5.0.
 ///
@@ -91,7 +91,7 @@ impl Reason {
     /// Whether Table 2-6 gives this code to packets of this type.
     #[must_use]
     pub fn is_valid_in(self, packet: PacketType) -> bool {
-        row(self).is_some_and(|(_, _, packets)| packets & 1 << packet as u16 != 0)
+        row(self).is_some_and(|(_, _, packets)| packets.contains(&packet))
     }
 }
 
@@ -104,86 +104,76 @@ impl fmt::Display for Reason {
     }
 }
 
-type Row = (Reason, &'static str, u16);
+type Row = (Reason, &'static str, &'static [PacketType]);
 
 fn row(reason: Reason) -> Option<&'static Row> {
     let index = TABLE.binary_search_by_key(&reason, |(code, _, _)| *code).ok()?;
     TABLE.get(index)
 }
 
-const CONNACK: u16 = 1 << PacketType::Connack as u16;
-const PUBACK: u16 = 1 << PacketType::Puback as u16;
-const PUBREC: u16 = 1 << PacketType::Pubrec as u16;
-const PUBREL: u16 = 1 << PacketType::Pubrel as u16;
-const PUBCOMP: u16 = 1 << PacketType::Pubcomp as u16;
-const SUBACK: u16 = 1 << PacketType::Suback as u16;
-const UNSUBACK: u16 = 1 << PacketType::Unsuback as u16;
-const DISCONNECT: u16 = 1 << PacketType::Disconnect as u16;
-const AUTH: u16 = 1 << PacketType::Auth as u16;
-
 /// Code, name and packets, by code.
 static TABLE: [Row; 43] = [
     (
         Reason::SUCCESS,
         "Success",
-        CONNACK | PUBACK | PUBREC | PUBREL | PUBCOMP | SUBACK | UNSUBACK | DISCONNECT | AUTH,
+        &[Connack, Puback, Pubrec, Pubrel, Pubcomp, Suback, Unsuback, Disconnect, Auth],
     ),
-    (Reason::GRANTED_QOS_1, "Granted QoS 1", SUBACK),
-    (Reason::GRANTED_QOS_2, "Granted QoS 2", SUBACK),
-    (Reason::DISCONNECT_WITH_WILL_MESSAGE, "Disconnect with Will Message", DISCONNECT),
-    (Reason::NO_MATCHING_SUBSCRIBERS, "No matching subscribers", PUBACK | PUBREC),
-    (Reason::NO_SUBSCRIPTION_EXISTED, "No subscription existed", UNSUBACK),
-    (Reason::CONTINUE_AUTHENTICATION, "Continue authentication", AUTH),
-    (Reason::RE_AUTHENTICATE, "Re-authenticate", AUTH),
+    (Reason::GRANTED_QOS_1, "Granted QoS 1", &[Suback]),
+    (Reason::GRANTED_QOS_2, "Granted QoS 2", &[Suback]),
+    (Reason::DISCONNECT_WITH_WILL_MESSAGE, "Disconnect with Will Message", &[Disconnect]),
+    (Reason::NO_MATCHING_SUBSCRIBERS, "No matching subscribers", &[Puback, Pubrec]),
+    (Reason::NO_SUBSCRIPTION_EXISTED, "No subscription existed", &[Unsuback]),
+    (Reason::CONTINUE_AUTHENTICATION, "Continue authentication", &[Auth]),
+    (Reason::RE_AUTHENTICATE, "Re-authenticate", &[Auth]),
     (
         Reason::UNSPECIFIED_ERROR,
         "Unspecified error",
-        CONNACK | PUBACK | PUBREC | SUBACK | UNSUBACK | DISCONNECT,
+        &[Connack, Puback, Pubrec, Suback, Unsuback, Disconnect],
     ),
-    (Reason::MALFORMED_PACKET, "Malformed Packet", CONNACK | DISCONNECT),
-    (Reason::PROTOCOL_ERROR, "Protocol Error", CONNACK | DISCONNECT),
+    (Reason::MALFORMED_PACKET, "Malformed Packet", &[Connack, Disconnect]),
+    (Reason::PROTOCOL_ERROR, "Protocol Error", &[Connack, Disconnect]),
     (
         Reason::IMPLEMENTATION_SPECIFIC_ERROR,
         "Implementation specific error",
-        CONNACK | PUBACK | PUBREC | SUBACK | UNSUBACK | DISCONNECT,
+        &[Connack, Puback, Pubrec, Suback, Unsuback, Disconnect],
     ),
-    (Reason::UNSUPPORTED_PROTOCOL_VERSION, "Unsupported Protocol Version", CONNACK),
-    (Reason::CLIENT_IDENTIFIER_NOT_VALID, "Client Identifier not valid", CONNACK),
-    (Reason::BAD_USER_NAME_OR_PASSWORD, "Bad User Name or Password", CONNACK),
-    (Reason::NOT_AUTHORIZED, "Not authorized", CONNACK | PUBACK | PUBREC | SUBACK | UNSUBACK | DISCONNECT),
-    (Reason::SERVER_UNAVAILABLE, "Server unavailable", CONNACK),
-    (Reason::SERVER_BUSY, "Server busy", CONNACK | DISCONNECT),
-    (Reason::BANNED, "Banned", CONNACK),
-    (Reason::SERVER_SHUTTING_DOWN, "Server shutting down", DISCONNECT),
-    (Reason::BAD_AUTHENTICATION_METHOD, "Bad authentication method", CONNACK | DISCONNECT),
-    (Reason::KEEP_ALIVE_TIMEOUT, "Keep Alive timeout", DISCONNECT),
-    (Reason::SESSION_TAKEN_OVER, "Session taken over", DISCONNECT),
-    (Reason::TOPIC_FILTER_INVALID, "Topic Filter invalid", SUBACK | UNSUBACK | DISCONNECT),
-    (Reason::TOPIC_NAME_INVALID, "Topic Name invalid", CONNACK | PUBACK | PUBREC | DISCONNECT),
-    (Reason::PACKET_IDENTIFIER_IN_USE, "Packet Identifier in use", PUBACK | PUBREC | SUBACK | UNSUBACK),
-    (Reason::PACKET_IDENTIFIER_NOT_FOUND, "Packet Identifier not found", PUBREL | PUBCOMP),
-    (Reason::RECEIVE_MAXIMUM_EXCEEDED, "Receive Maximum exceeded", DISCONNECT),
-    (Reason::TOPIC_ALIAS_INVALID, "Topic Alias invalid", DISCONNECT),
-    (Reason::PACKET_TOO_LARGE, "Packet too large", CONNACK | DISCONNECT),
-    (Reason::MESSAGE_RATE_TOO_HIGH, "Message rate too high", DISCONNECT),
-    (Reason::QUOTA_EXCEEDED, "Quota exceeded", CONNACK | PUBACK | PUBREC | SUBACK | DISCONNECT),
-    (Reason::ADMINISTRATIVE_ACTION, "Administrative action", DISCONNECT),
-    (Reason::PAYLOAD_FORMAT_INVALID, "Payload format invalid", CONNACK | PUBACK | PUBREC | DISCONNECT),
-    (Reason::RETAIN_NOT_SUPPORTED, "Retain not supported", CONNACK | DISCONNECT),
-    (Reason::QOS_NOT_SUPPORTED, "QoS not supported", CONNACK | DISCONNECT),
-    (Reason::USE_ANOTHER_SERVER, "Use another server", CONNACK | DISCONNECT),
-    (Reason::SERVER_MOVED, "Server moved", CONNACK | DISCONNECT),
-    (Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, "Shared Subscriptions not supported", SUBACK | DISCONNECT),
-    (Reason::CONNECTION_RATE_EXCEEDED, "Connection rate exceeded", CONNACK | DISCONNECT),
-    (Reason::MAXIMUM_CONNECT_TIME, "Maximum connect time", DISCONNECT),
+    (Reason::UNSUPPORTED_PROTOCOL_VERSION, "Unsupported Protocol Version", &[Connack]),
+    (Reason::CLIENT_IDENTIFIER_NOT_VALID, "Client Identifier not valid", &[Connack]),
+    (Reason::BAD_USER_NAME_OR_PASSWORD, "Bad User Name or Password", &[Connack]),
+    (Reason::NOT_AUTHORIZED, "Not authorized", &[Connack, Puback, Pubrec, Suback, Unsuback, Disconnect]),
+    (Reason::SERVER_UNAVAILABLE, "Server unavailable", &[Connack]),
+    (Reason::SERVER_BUSY, "Server busy", &[Connack, Disconnect]),
+    (Reason::BANNED, "Banned", &[Connack]),
+    (Reason::SERVER_SHUTTING_DOWN, "Server shutting down", &[Disconnect]),
+    (Reason::BAD_AUTHENTICATION_METHOD, "Bad authentication method", &[Connack, Disconnect]),
+    (Reason::KEEP_ALIVE_TIMEOUT, "Keep Alive timeout", &[Disconnect]),
+    (Reason::SESSION_TAKEN_OVER, "Session taken over", &[Disconnect]),
+    (Reason::TOPIC_FILTER_INVALID, "Topic Filter invalid", &[Suback, Unsuback, Disconnect]),
+    (Reason::TOPIC_NAME_INVALID, "Topic Name invalid", &[Connack, Puback, Pubrec, Disconnect]),
+    (Reason::PACKET_IDENTIFIER_IN_USE, "Packet Identifier in use", &[Puback, Pubrec, Suback, Unsuback]),
+    (Reason::PACKET_IDENTIFIER_NOT_FOUND, "Packet Identifier not found", &[Pubrel, Pubcomp]),
+    (Reason::RECEIVE_MAXIMUM_EXCEEDED, "Receive Maximum exceeded", &[Disconnect]),
+    (Reason::TOPIC_ALIAS_INVALID, "Topic Alias invalid", &[Disconnect]),
+    (Reason::PACKET_TOO_LARGE, "Packet too large", &[Connack, Disconnect]),
+    (Reason::MESSAGE_RATE_TOO_HIGH, "Message rate too high", &[Disconnect]),
+    (Reason::QUOTA_EXCEEDED, "Quota exceeded", &[Connack, Puback, Pubrec, Suback, Disconnect]),
+    (Reason::ADMINISTRATIVE_ACTION, "Administrative action", &[Disconnect]),
+    (Reason::PAYLOAD_FORMAT_INVALID, "Payload format invalid", &[Connack, Puback, Pubrec, Disconnect]),
+    (Reason::RETAIN_NOT_SUPPORTED, "Retain not supported", &[Connack, Disconnect]),
+    (Reason::QOS_NOT_SUPPORTED, "QoS not supported", &[Connack, Disconnect]),
+    (Reason::USE_ANOTHER_SERVER, "Use another server", &[Connack, Disconnect]),
+    (Reason::SERVER_MOVED, "Server moved", &[Connack, Disconnect]),
+    (Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, "Shared Subscriptions not supported", &[Suback, Disconnect]),
+    (Reason::CONNECTION_RATE_EXCEEDED, "Connection rate exceeded", &[Connack, Disconnect]),
+    (Reason::MAXIMUM_CONNECT_TIME, "Maximum connect time", &[Disconnect]),
     (
         Reason::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
         "Subscription Identifiers not supported",
-        SUBACK | DISCONNECT,
+        &[Suback, Disconnect],
     ),
     (
         Reason::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
         "Wildcard Subscriptions not supported",
-        SUBACK | DISCONNECT,
+        &[Suback, Disconnect],
     ),
 ];

@@ -33,6 +33,33 @@ fn packets_encode_to_their_bytes() {
     }
 }
 
+/// Growing in the middle of a packet would copy what is there already.
+#[test]
+fn encoding_makes_room_once_and_for_little_more_than_the_packet() {
+    let payload = vec![b'p'; 3_000];
+    for (payload, topic) in [(&payload[..], "t"), (&payload[..300], "topic"), (b"", "a/longer/topic")] {
+        let (qos, id, properties) = (QoS::AtLeastOnce, Some(1), Properties::EMPTY);
+        let publish = Publish { dup: false, retain: false, qos, topic, id, properties, payload };
+        let mut out = Vec::new();
+        encode(V5, &Packet::Publish(publish), &mut out);
+        assert!(out.capacity() <= out.len() + 8, "{} for {}", out.capacity(), out.len());
+        let mut head = Vec::new();
+        encode_publish_head(V5, &publish, payload.len(), &mut head);
+        assert!(head.capacity() <= head.len() + 8, "{} for {}", head.capacity(), head.len());
+    }
+    for vector in golden::all() {
+        let mut out = Vec::new();
+        encode(vector.version, &vector.packet, &mut out);
+        assert!(
+            out.capacity() <= out.len().max(8) + 8,
+            "{}: {} for {}",
+            vector.name,
+            out.capacity(),
+            out.len()
+        );
+    }
+}
+
 #[test]
 fn packets_encode_into_just_enough_room() {
     for vector in golden::all() {

@@ -267,3 +267,16 @@ fn debug_names_each_property() {
     buffer.message_expiry_interval(30).user_property("k", "v").expect("short");
     assert_eq!(format!("{buffer:?}"), "{MessageExpiryInterval: 30, UserProperty: (\"k\", \"v\")}");
 }
+
+/// A broker may repeat a property as often as a packet has room, and what it sent is passed on by bridges.
+#[test]
+fn what_is_there_often_is_taken_out_at_once() {
+    let block = b"\x26\x00\x00\x00\x01x".repeat(2_000_000);
+    let block = [b"\x03\x00\x01c", &block[..], b"\x08\x00\x01r"].concat();
+    let mut properties = PropertiesBuf::from(Properties::parse(&block, Place::Publish).unwrap());
+    let begun = std::time::Instant::now();
+    properties.remove(Property::UserProperty);
+    assert_eq!(properties.as_bytes(), b"\x03\x00\x01c\x08\x00\x01r");
+    // One by one it is minutes.
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}

@@ -1,6 +1,7 @@
 //! Stories of one session, told packet by packet. Random ones are `packetboat-sim`'s.
 
 mod authentication;
+mod elsewhere;
 mod inbound;
 mod link;
 mod outbound;

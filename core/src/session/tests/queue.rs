@@ -83,6 +83,46 @@ fn what_expires_offline_ends_then_and_not_at_the_next_connection() {
     assert_eq!(story.session.queue().messages, 1);
 }
 
+/// An interval that is over as it begins (3.3.2.3.3): now or never, whatever the QoS.
+#[test]
+fn what_expires_in_no_time_is_sent_at_once_or_not_at_all() {
+    let zero = limits(|properties| {
+        properties.message_expiry_interval(0);
+    });
+    for qos in [QOS0, QOS1, QOS2] {
+        let mut story = Story::online(Version::V5);
+        story.publish_with(qos, "now", 1, &zero).unwrap();
+        story.session.poll_transmit(&mut story.out, story.now);
+        let bytes = std::mem::take(&mut story.out.bytes);
+        let Ok(Decoded::Packet { packet: Packet::Publish(sent), .. }) = decode(Version::V5, &bytes, 1000)
+        else {
+            panic!("{qos:?}: a PUBLISH")
+        };
+        assert_eq!((sent.qos, sent.properties.message_expiry_interval()), (qos, Some(0)));
+        assert_eq!(story.ended(), [], "{qos:?}");
+
+        // With nothing else in its way than time.
+        let mut story = Story::new(Version::V5);
+        story.publish_with(qos, "never", 1, &zero).unwrap();
+        assert_eq!(story.session.poll_timeout(), Some(story.now));
+        story.now = Instant(story.now.0 + 1);
+        story.open(false, &PropertiesBuf::default());
+        assert_eq!((story.told(), story.ended()), (vec![], vec![(1, Outcome::Expired)]), "{qos:?}");
+
+        // And with the window in its way.
+        let mut story = Story::with(Version::V5, Config { window: 1, ..Config::default() });
+        story.open(false, &PropertiesBuf::default());
+        story.publish(QOS1, "first", 1);
+        story.publish_with(QOS1, "never", 2, &zero).unwrap();
+        assert_eq!(
+            (story.told(), story.session.poll_timeout()),
+            (vec!["PUBLISH 1 first".into()], Some(story.now))
+        );
+        story.session.handle_timeout(story.now);
+        assert_eq!(story.ended(), [(2, Outcome::Expired)]);
+    }
+}
+
 #[test]
 fn what_was_sent_once_does_not_expire_while_it_waits_to_be_sent_again() {
     let mut story = Story::online(Version::V5);

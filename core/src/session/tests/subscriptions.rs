@@ -320,3 +320,37 @@ fn who_asks_for_less_takes_nothing_from_who_asked_for_more() {
     let second = story.raw();
     assert_eq!((first.last(), second.last()), (Some(&2), Some(&2)), "the QoS of both SUBSCRIBEs");
 }
+
+#[test]
+fn who_joins_a_filter_asks_for_nothing_and_counts() {
+    for version in BOTH {
+        let mut story = Story::online(version);
+        let joins = |story: &mut Story, qos: QoS| story.session.join(&filter("a"), qos.into());
+        assert!(!joins(&mut story, QoS::AtMostOnce), "there is none");
+        story.subscribe("a", QoS::AtLeastOnce.into(), 1);
+        story.told();
+        assert!(joins(&mut story, QoS::AtLeastOnce), "it is being asked for");
+        story.suback(1, &[1]);
+        assert!(joins(&mut story, QoS::AtMostOnce), "less is in it");
+        assert!(!joins(&mut story, QoS::ExactlyOnce), "more is not");
+        assert!(story.told().is_empty());
+        // Three want it; who did not join, does not count.
+        for tag in 2..4 {
+            story.session.unsubscribe(&filter("a"), Tag(tag));
+            assert!(story.told().is_empty(), "somebody wants it still");
+        }
+        story.session.unsubscribe(&filter("a"), Tag(4));
+        assert_eq!(story.told(), ["UNSUBSCRIBE a"]);
+        story.unsuback(2);
+        assert!(!joins(&mut story, QoS::AtMostOnce), "nobody has it any more");
+    }
+}
+
+#[test]
+fn nobody_joins_a_filter_that_was_refused() {
+    let mut story = Story::online(Version::V5);
+    story.subscribe("a", QoS::AtLeastOnce.into(), 1);
+    story.told();
+    story.suback(1, &[0x87]);
+    assert!(!story.session.join(&filter("a"), QoS::AtLeastOnce.into()));
+}

@@ -1,7 +1,7 @@
 //! Reason strings and user properties: what ours say and when they are left out, and what the broker's come to.
 
 use super::*;
-use crate::wire::{Property, SubAckKind, Suback, SubscribeOptions};
+use crate::wire::{Disconnect, Property, SubAckKind, Suback, SubscribeOptions};
 
 /// A reason string and a user property of so many bytes in all.
 fn words(size: usize) -> PropertiesBuf {
@@ -103,6 +103,71 @@ fn only_words_go_along_and_only_from_who_holds_the_message() {
     assert_eq!(story.raw(), [0x40, 2, 0, 1]);
     story.arrives(QoS::ExactlyOnce, 2, 1);
     assert_eq!(said(&story.raw()), words(22), "it waited for its message to come again");
+}
+
+#[test]
+fn words_for_a_delivery_that_is_no_more_are_not_said_of_the_next_one_of_its_identifier() {
+    // The session is lost, or kept while a second holder gave the message up.
+    for kept in [false, true] {
+        let mut story = Story::online(Version::V5);
+        let _ahead = token(story.arrives(QoS::ExactlyOnce, 1, 1));
+        let two = token(story.arrives(QoS::ExactlyOnce, 2, 2));
+        assert!(story.session.release_with(two, Reason::NO_MATCHING_SUBSCRIBERS, words(20).as_properties()));
+        let second = if kept { Release::Abandon } else { Release::Acknowledge };
+        assert!(story.session.release(two, second));
+        story.cut_after(0);
+        story.open(kept, &PropertiesBuf::default());
+        let next = token(story.arrives(QoS::ExactlyOnce, 2, 1));
+        story.session.release(next, Release::Acknowledge);
+        assert_eq!(story.raw(), [0x50, 2, 0, 2], "kept: {kept}");
+    }
+}
+
+/// A broker could have us keep 256 MiB with each acknowledgement otherwise.
+#[test]
+fn of_the_endless_words_of_a_broker_only_what_has_a_bound_is_kept() {
+    for (count, whole) in [(10, true), (10_000, false)] {
+        let mut said = PropertiesBuf::default();
+        said.reason_string("why").unwrap();
+        for _ in 0..count {
+            said.user_property("name", "value").unwrap();
+        }
+        let mut kept = said.clone();
+        if !whole {
+            kept.remove(Property::UserProperty);
+        }
+        let mut story = Story::online(Version::V5);
+        for (qos, id, first) in
+            [(QoS::AtLeastOnce, 1, AckKind::Puback), (QoS::ExactlyOnce, 2, AckKind::Pubrec)]
+        {
+            story.publish(qos, "x", id.into());
+            story.told();
+            let properties = said.as_properties();
+            story.says(&Packet::Ack(Ack { properties, ..Ack::new(first, id) }));
+        }
+        story.acks(AckKind::Pubcomp, 2);
+        let options = SubscribeOptions::from(QoS::AtLeastOnce);
+        story.session.subscribe(&filter("a"), options, Tag(3)).unwrap();
+        story.told();
+        granting(&mut story, SubAckKind::Suback, 3, &said);
+        story.says(&Packet::Disconnect(Disconnect {
+            reason: Reason::SERVER_BUSY,
+            properties: said.as_properties(),
+        }));
+        story.session.handle_close(&Output::default(), 0);
+        let words: Vec<PropertiesBuf> = story
+            .events()
+            .into_iter()
+            .map(|event| match event {
+                Event::Published { outcome: Outcome::Acknowledged { properties, .. }, .. }
+                | Event::Subscribed { properties, .. } => *properties.unwrap(),
+                Event::Disconnected { cause: Cause::ByBroker { properties, .. }, .. } => properties,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(words.len(), 4);
+        assert!(words.iter().all(|words| *words == kept), "{count}");
+    }
 }
 
 #[test]

@@ -11,6 +11,16 @@ use super::{Place, Properties, Property};
 /// and [`subscription_identifier`](Self::subscription_identifier), which append.
 ///
 /// A block knows nothing of the packet it is for; [`Properties::parse`] tells whether it belongs there.
+///
+/// ```
+/// use packetboat_core::wire::PropertiesBuf;
+///
+/// let mut properties = PropertiesBuf::new();
+/// properties.content_type("text/plain")?;
+/// properties.user_property("origin", "kitchen")?;
+/// assert_eq!(properties.as_properties().content_type(), Some("text/plain"));
+/// # Ok::<(), packetboat_core::wire::PropertyError>(())
+/// ```
 #[derive(Clone, Default, Eq, Hash, PartialEq)]
 pub struct PropertiesBuf(Vec<u8>);
 
@@ -56,10 +66,20 @@ impl PropertiesBuf {
 
     /// Take a property out, however often it is there.
     pub fn remove(&mut self, property: Property) -> &mut Self {
-        while let Some(range) = self.as_properties().position(property) {
-            self.0.drain(range);
+        if self.as_properties().contains(property) {
+            *self = Self::without(self.as_properties(), property);
         }
         self
+    }
+
+    /// A copy of `properties` that leaves one out.
+    pub(crate) fn without(properties: Properties<'_>, left_out: Property) -> Self {
+        let mut copy = Self::new();
+        for (property, value) in properties.walk().filter(|(property, _)| *property != left_out) {
+            copy.0.byte(property as u8);
+            copy.0.put(value);
+        }
+        copy
     }
 
     /// Take out what does not belong at `place`.
