@@ -45,6 +45,15 @@ use crate::broker::{self, Accepted, Message, Stats, Violation};
 use server::Shared;
 
 /// A running broker. Dropping it stops it without a word to its clients.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let broker = packetboat_sim::net::Broker::start().await?;
+/// println!("{} has {} connections", broker.url(), broker.stats().accepted);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Broker {
     shared: Arc<Shared>,

@@ -41,6 +41,19 @@ pub const CLIENT: &str = "client";
 const TURNS: usize = 100_000;
 
 /// A client, a broker and what is between them.
+///
+/// ```
+/// use packetboat_core::wire::{QoS, Version};
+/// use packetboat_sim::pair::Pair;
+///
+/// let mut pair = Pair::new(Version::V5);
+/// pair.connect();
+/// pair.publish("a/topic", "hello", QoS::AtLeastOnce, 1);
+/// pair.cut();
+/// pair.connect();
+/// pair.drive();
+/// assert!(pair.complaints().is_empty());
+/// ```
 #[derive(Debug)]
 pub struct Pair {
     /// The time it is.

@@ -57,7 +57,7 @@ impl std::ops::AddAssign for Summary {
 }
 
 /// A promise that was not kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Failure {
     /// The world.
     pub seed: u64,
@@ -74,6 +74,12 @@ impl std::fmt::Display for Failure {
         let test = if version.has_properties() { "worlds_of_5_0" } else { "worlds_of_3_1_1" };
         let command = format!("cargo test -p packetboat-sim --test worlds {test} -- --nocapture");
         write!(f, "replay: PACKETBOAT_SEED={seed} {command}")
+    }
+}
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
     }
 }
 
