@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     let mut messages = client.subscribe(&filter).await?;
+    eprintln!("subscribed to {filter}");
     while let Some(message) = messages.next().await {
         println!("{} {}", message.topic(), String::from_utf8_lossy(message.payload()));
     }

@@ -50,6 +50,16 @@ impl Subscription<'_> {
 
 /// Keeps a callback in place; made by [`Subscription::call`]. Dropping it lets the message in hand be finished, and then
 /// ends the callback's stream as dropping any stream would. A callback keeps its client alive.
+///
+/// ```no_run
+/// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let callback = client.subscription("a/#").call(async |_, message| println!("{}", message.topic())).await?;
+/// // ... later:
+/// println!("called {} times", callback.called());
+/// callback.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping it ends the callback"]
 pub struct Callback {
     stop: Option<oneshot::Sender<()>>,

@@ -1,25 +1,21 @@
 //! The handle.
 
+mod ending;
 mod keeping;
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use packetboat_core::session::Limits;
 use packetboat_core::wire::{PropertiesBuf, Reason, Version};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
-use crate::shared::{Flush, Handle, Key, Shared, Stream, remember};
+use crate::shared::{Handle, Shared, Stream};
 use crate::task::{First, Task};
 use crate::{
-    Closed, ConnectError, Events, Incoming, Options, Publish, Reauthenticate, Request, RequestCounts,
-    ResponderBuilder, State, StreamPolicy, SubscribeError, SubscribeMany, Subscriber, Subscription,
-    Undelivered, Unsubscribe,
+    ConnectError, Events, Incoming, Options, Publish, Reply, Request, RequestCounts, ResponderBuilder, State,
+    StreamPolicy, SubscribeError, SubscribeMany, Subscriber, Subscription, Unsubscribe,
 };
 
 /// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives.
@@ -52,6 +48,19 @@ impl Client {
     /// choice of a version. Once connected, the client reconnects by itself.
     ///
     /// To be called within a tokio runtime, on which the client's task will live.
+    ///
+    /// ```no_run
+    /// use packetboat::{Client, ConnectError};
+    ///
+    /// # async fn example() -> Result<(), ConnectError> {
+    /// match Client::connect("mqtt://localhost").await {
+    ///     Ok(client) => println!("connected, MQTT {:?}", client.version()),
+    ///     // It says who is to blame and what to do.
+    ///     Err(error) => eprintln!("{error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(options: impl Into<Options>) -> Result<Self, ConnectError> {
         let (first, answer) = oneshot::channel();
         let client = Self::spawn(options.into(), Some(first))?;
@@ -62,6 +71,17 @@ impl Client {
     /// Starts without waiting: what is published is queued, and connecting is tried until it succeeds.
     ///
     /// To be called within a tokio runtime, on which the client's task will live.
+    ///
+    /// ```no_run
+    /// use packetboat::{Client, QoS};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::start("mqtt://localhost")?;
+    /// // Waits in the queue until there is a connection.
+    /// let receipt = client.publish("boat/started", "").qos(QoS::AtLeastOnce).enqueue().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(options: impl Into<Options>) -> Result<Self, ConnectError> {
         Self::spawn(options.into(), None)
     }
@@ -97,7 +117,7 @@ impl Client {
     /// All requests of a client share one subscription, to a response topic of its own: the broker's response
     /// information where it gives one ([`Options::response_information`]), else [`Options::response_prefix`], with the
     /// client identifier behind it. On 3.1.1 the request goes to a topic below the one named here that says where the
-    /// answer is wanted: `a/b/$request/<response topic>/<number>`. [`respond_to`](Self::respond_to) understands both.
+    /// answer is wanted: `a/b/$request/<response topic>/<number>`. [`respond_to`](Self::respond_to) understands both, on 5.0.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -117,11 +137,12 @@ impl Client {
         self.handle.shared.desk().counts()
     }
 
-    /// Answers the requests that arrive on a filter: await it to start. What the handler returns is the answer; its
-    /// error goes to whoever asked, as text. Requests above its bounds are answered "busy" at once.
+    /// Answers the requests that arrive on a filter: await it to start. What the handler returns is the answer, a payload or
+    /// a [`Reply`]; its error goes to whoever asked, as text. Requests above its bounds are answered "busy" at once.
     ///
     /// On 3.1.1 the topic of a request says where its answer is wanted; the responder subscribes to
-    /// `<filter>/$request/#` too, on every version, so that it serves clients of both.
+    /// `<filter>/$request/#` too, on every version. So one that is connected by 5.0 serves clients of both; one that is by
+    /// 3.1.1 serves those of 3.1.1 alone, since the broker keeps from it where others want their answers.
     ///
     /// ```no_run
     /// # async fn example(client: packetboat::Client) -> Result<(), packetboat::SubscribeError> {
@@ -140,13 +161,23 @@ impl Client {
     where
         H: Fn(Incoming) -> F + Send + Sync + 'static,
         F: Future<Output = Result<B, E>> + Send + 'static,
-        B: Into<Body<'static>>,
+        B: Into<Reply>,
         E: fmt::Display,
     {
         ResponderBuilder::new(&self.handle, filter, handler)
     }
 
     /// Subscribes to a filter and gives the stream of its messages. Several streams may have the same filter.
+    ///
+    /// ```no_run
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut temperatures = client.subscribe("rooms/+/temperature").await?;
+    /// while let Some(message) = temperatures.next().await {
+    ///     println!("{}: {:?}", message.topic(), message.payload());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn subscribe(&self, filter: &str) -> Result<Subscriber, SubscribeError> {
         self.subscription(filter).await
     }
@@ -194,6 +225,13 @@ impl Client {
     }
 
     /// Ends all streams on a filter and takes it back from the broker.
+    ///
+    /// ```no_run
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.unsubscribe("sensors/#").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unsubscribe(&self, filter: &str) -> Unsubscribe {
         Unsubscribe::new(&self.handle, filter, PropertiesBuf::new())
     }
@@ -206,68 +244,40 @@ impl Client {
 
     /// The stream of everything that arrives, whatever its filter. With QoS 1 and 2 a message is acknowledged when all
     /// streams that have it are done with it, this one included.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut all = client.messages();
+    /// // Only into that stream, and none of their own.
+    /// client.subscription("sensors/#").to_messages().await?;
+    /// client.subscription("alarms/#").to_messages().await?;
+    /// while let Some(message) = all.next_within(Duration::from_secs(60)).await? {
+    ///     println!("{}", message.topic());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn messages(&self) -> Subscriber {
-        let capacity = self.handle.shared.settings().options.inbound_messages.into();
-        let stream = Stream::new(None, StreamPolicy::Wait, capacity);
+        let capacity = self.handle.shared.settings().options.choices.inbound_messages.into();
+        let stream = Stream::new(&[], StreamPolicy::Wait, capacity);
         let progress = stream.progress();
         let key = self.handle.shared.lock().everything(stream);
-        Subscriber::new(self.handle.clone(), key, progress, false, capacity)
-    }
-
-    /// Waits until the socket has taken everything that was accepted so far, and what others publish meanwhile.
-    /// Acknowledgements are not waited for. While there is no connection it waits for one.
-    pub async fn flush(&self) -> Result<(), Closed> {
-        let key = {
-            let mut inner = self.handle.shared.lock();
-            let key = inner.flushes.insert(Flush { waker: None, target: None, done: false });
-            inner.settle_flushes();
-            key
-        };
-        Flushing { shared: &self.handle.shared, key }.await
-    }
-
-    /// Finishes what was accepted, for at most [`drain_timeout`](Options::drain_timeout), then says goodbye to the
-    /// broker and ends all streams. Nothing is accepted any more.
-    pub async fn disconnect(&self) -> Result<(), Undelivered> {
-        self.leave(Reason::NORMAL_DISCONNECTION).await
-    }
-
-    /// As [`disconnect`](Self::disconnect), but the broker publishes the will. 3.1.1 knows no such goodbye: there the
-    /// will is not published.
-    pub async fn disconnect_with_will(&self) -> Result<(), Undelivered> {
-        self.leave(Reason::DISCONNECT_WITH_WILL_MESSAGE).await
-    }
-
-    /// As [`disconnect`](Self::disconnect), but the broker keeps the session for this long instead of what was asked for
-    /// when connecting (5.0): zero ends it. A session that was [`Clean`](crate::SessionMode::Clean) is not kept, and
-    /// 3.1.1 knows no such wish.
-    pub async fn disconnect_keeping_session(&self, expiry: Duration) -> Result<(), Undelivered> {
-        let mut properties = PropertiesBuf::new();
-        properties.session_expiry_interval(u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX));
-        self.disconnect_with(Reason::NORMAL_DISCONNECTION, properties).await
-    }
-
-    /// As [`disconnect`](Self::disconnect), with one of DISCONNECT's reasons and properties (5.0): session expiry interval,
-    /// reason string and user properties. The words are left out where they would make the packet too large for the
-    /// broker; 3.1.1 says goodbye without a reason.
-    pub async fn disconnect_with(
-        &self,
-        reason: Reason,
-        properties: PropertiesBuf,
-    ) -> Result<(), Undelivered> {
-        self.handle.shared.lock().session.prepare_farewell(properties);
-        self.leave(reason).await
-    }
-
-    /// Authenticates the connection again, with the [authenticator](crate::Options::authenticator) (5.0): before a ticket
-    /// expires, for example. Messages go on meanwhile. A broker that refuses ends the connection. 3.1.1 cannot:
-    /// [`ReauthenticateError::NotPossible`](crate::ReauthenticateError::NotPossible).
-    pub fn reauthenticate(&self) -> Reauthenticate<'_> {
-        Reauthenticate::new(&self.handle.shared)
+        Subscriber::new(self.handle.clone(), key, progress, false, capacity, &[])
     }
 
     /// Where the client stands.
+    ///
+    /// ```no_run
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// if !matches!(client.state(), packetboat::State::Connected(_)) {
+    ///     println!("not connected: what is published waits");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn state(&self) -> State {
         self.handle.shared.lock().state()
@@ -287,12 +297,30 @@ impl Client {
     }
 
     /// Where the client stands, to be watched.
+    ///
+    /// ```no_run
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut state = client.watch();
+    /// state.wait_for(|state| state.is_connected()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
         self.handle.shared.watch()
     }
 
     /// What happens from now on.
+    ///
+    /// ```no_run
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut events = client.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn events(&self) -> Events {
         let key = self.handle.shared.lock().listeners.add();
@@ -320,24 +348,6 @@ impl Client {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
-
-    async fn leave(&self, reason: Reason) -> Result<(), Undelivered> {
-        let shared = &self.handle.shared;
-        let until = shared.now() + shared.settings().options.drain_timeout;
-        shared.lock().end(reason, until);
-        poll_fn(|cx| {
-            let mut inner = shared.lock();
-            if inner.closed {
-                let messages = inner.undelivered;
-                return Poll::Ready(if messages == 0 { Ok(()) } else { Err(Undelivered { messages }) });
-            }
-            if !inner.end_waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
-                inner.end_waiters.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await
-    }
 }
 
 impl From<Arc<Handle>> for Client {
@@ -349,36 +359,5 @@ impl From<Arc<Handle>> for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("client_id", &self.client_id()).field("state", &self.state()).finish()
-    }
-}
-
-struct Flushing<'a> {
-    shared: &'a Shared,
-    key: Key,
-}
-
-impl Future for Flushing<'_> {
-    type Output = Result<(), Closed>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut guard = self.shared.lock();
-        let inner = &mut *guard;
-        let closed = inner.closed;
-        let Some(flush) = inner.flushes.get_mut(self.key) else { return Poll::Ready(Err(Closed)) };
-        if flush.done {
-            return Poll::Ready(Ok(()));
-        }
-        if closed {
-            return Poll::Ready(Err(Closed));
-        }
-        remember(&mut flush.waker, cx.waker(), &mut inner.deferred.retired);
-        Poll::Pending
-    }
-}
-
-impl Drop for Flushing<'_> {
-    fn drop(&mut self) {
-        let gone = self.shared.lock().flushes.remove(self.key);
-        drop(gone);
     }
 }

@@ -14,6 +14,14 @@ use crate::transport::Identity;
 use crate::{Options, Pem, Server};
 
 /// As whom to connect. Passwords are wiped from memory when they are dropped.
+///
+/// ```
+/// use packetboat::{Credentials, Pem};
+///
+/// let user = Credentials::new().username("boat").password("secret");
+/// let machine = Credentials::new().certificate(Pem::file("boat.pem"), Pem::file("boat.key"));
+/// assert!(!format!("{user:?}").contains("secret"));
+/// ```
 #[derive(Clone, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Credentials {
@@ -63,17 +71,21 @@ impl Credentials {
 }
 
 impl Options {
+    fn credentials(&mut self) -> &mut Credentials {
+        self.credentials.get_or_insert_default()
+    }
+
     /// User name. Default: the URL's, or none.
     #[must_use]
     pub fn username(mut self, username: impl Into<String>) -> Self {
-        self.credentials = self.credentials.username(username);
+        self.credentials().username = Some(username.into());
         self
     }
 
     /// Password, binary. Default: the URL's, or none.
     #[must_use]
     pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
-        self.credentials = self.credentials.password(password);
+        self.credentials().password = Some(Zeroizing::new(password.into()));
         self
     }
 

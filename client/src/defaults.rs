@@ -7,6 +7,13 @@ use crate::Options;
 
 /// What messages to some topics have unless they say otherwise; for
 /// [`Options::topic_defaults`](crate::Options::topic_defaults).
+///
+/// ```
+/// use packetboat::{Options, QoS, TopicDefaults};
+///
+/// let state = TopicDefaults::new().qos(QoS::AtLeastOnce).retain(true);
+/// let options = Options::new("mqtt://localhost").topic_defaults("+/state", state);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[must_use = "defaults are for Options::topic_defaults"]
 pub struct TopicDefaults {
@@ -36,7 +43,7 @@ impl TopicDefaults {
 impl Options {
     /// The defaults, if anybody needs to look at them.
     pub(crate) fn unusual_defaults(&self) -> Option<Box<Defaults>> {
-        (!self.defaults.are_usual()).then(|| Box::new(self.defaults.clone()))
+        (!self.choices.defaults.are_usual()).then(|| Box::new(self.choices.defaults.clone()))
     }
 }
 

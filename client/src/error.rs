@@ -1,6 +1,7 @@
 //! What can go wrong, one type for each operation. Each says who is to blame and what to do.
 
 mod connect;
+mod readable;
 
 use std::fmt;
 
@@ -12,9 +13,22 @@ use packetboat_core::wire::{PropertiesBuf, Reason};
 use crate::{Disconnection, Receipt};
 
 pub use connect::{ConnectError, ConnectStage};
+pub use readable::report;
 
 /// Why a publish did not end well. Each variant says what became of the message, so that nobody sends it twice.
-#[derive(Debug)]
+///
+/// ```no_run
+/// use packetboat::{Client, PublishError, QoS};
+///
+/// # async fn example(client: Client) {
+/// match client.publish("orders", "one").qos(QoS::AtLeastOnce).await {
+///     Ok(_) => println!("delivered"),
+///     Err(PublishError::Refused { reason, .. }) => println!("the broker does not want it: {reason}"),
+///     Err(PublishError::Unresolved(receipt)) => println!("sent, not yet confirmed: {:?}", receipt.stage()),
+///     Err(error) => println!("{error}"),
+/// }
+/// # }
+/// ```
 #[non_exhaustive]
 pub enum PublishError {
     /// **Not sent.** The topic is wrong.
@@ -156,7 +170,7 @@ impl fmt::Display for Withdrawal {
 }
 
 /// Why a subscription did not come about, or did not end as asked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// The filter is wrong.
@@ -175,8 +189,12 @@ pub enum SubscribeError {
         /// Why there was no connection, if there was none.
         offline: Option<Box<Disconnection>>,
     },
+    /// The filter was [unsubscribed](crate::Client::unsubscribe) meanwhile.
+    Unsubscribed,
     /// The client was closed, or its runtime shut down.
     Closed,
+    /// Only the filters of a [standing](crate::Subscription::standing) stream can be changed.
+    NotStanding,
 }
 
 impl fmt::Display for SubscribeError {
@@ -194,6 +212,10 @@ impl fmt::Display for SubscribeError {
             Self::TimedOut { offline: None } => {
                 f.write_str("the broker did not answer within the time limit")
             }
+            Self::NotStanding => {
+                f.write_str("the filters of this stream are fixed: make it by Subscription::standing")
+            }
+            Self::Unsubscribed => f.write_str("the filter was unsubscribed"),
             Self::Closed => f.write_str("the client was closed"),
         }
     }
@@ -210,7 +232,7 @@ impl std::error::Error for SubscribeError {
 }
 
 /// The client was closed, or its runtime shut down.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Closed;
 
 impl fmt::Display for Closed {
@@ -222,7 +244,7 @@ impl fmt::Display for Closed {
 impl std::error::Error for Closed {}
 
 /// A message could not be acknowledged: the connection it came over is gone. The broker delivers it again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Stale;
 
 impl fmt::Display for Stale {
@@ -234,7 +256,7 @@ impl fmt::Display for Stale {
 impl std::error::Error for Stale {}
 
 /// Disconnecting left something behind.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Undelivered {
     /// Messages that were accepted and not confirmed within the time limit.

@@ -64,8 +64,8 @@ pub struct Connected {
     pub limits: Limits,
     /// The client identifier in use, the broker's choice included.
     pub client_id: Arc<str>,
-    /// What CONNACK said besides (5.0): reason string, response information, user properties, server reference. Empty
-    /// on 3.1.1.
+    /// What CONNACK said besides (5.0): reason string, response information, user properties (unless all is larger than
+    /// 64 KiB), server reference. Empty on 3.1.1.
     pub properties: PropertiesBuf,
 }
 
@@ -277,6 +277,22 @@ pub enum Event {
 /// The stream of [`Event`]s of a client, from the moment it was asked for. It ends when the client is closed.
 ///
 /// It holds at most 256 events that were not taken; then the oldest give way and are counted.
+///
+/// ```no_run
+/// use packetboat::Event;
+///
+/// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut events = client.events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         Event::Connected(_) => println!("connected"),
+///         Event::Disconnected { .. } => println!("cut; reconnecting"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Events {
     pub(crate) handle: Arc<Handle>,
     pub(crate) key: Key,

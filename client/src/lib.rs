@@ -53,6 +53,7 @@ mod authentication;
 mod body;
 mod callback;
 mod client;
+mod copies;
 mod credentials;
 mod defaults;
 mod error;
@@ -93,7 +94,7 @@ pub use packetboat_core::wire::{
     Version,
 };
 
-pub use authentication::{AuthenticationError, Authenticator, Exchange, Reauthenticate, ReauthenticateError};
+pub use authentication::{AuthenticationError, Authenticator, Exchange, ReauthenticateError};
 #[cfg(feature = "scram")]
 pub use authentication::{Scram, ScramHash};
 pub use body::Body;
@@ -101,6 +102,8 @@ pub use callback::Callback;
 pub use client::Client;
 pub use credentials::Credentials;
 pub use defaults::TopicDefaults;
+#[doc(hidden)]
+pub use error::report;
 pub use error::{
     Closed, ConnectError, ConnectStage, PublishError, Stale, SubscribeError, Uncertainty, Undelivered,
     Withdrawal,
@@ -113,7 +116,9 @@ pub use ping::PingError;
 pub use publish::{Enqueue, Publish};
 pub use queue::QueuedMessage;
 pub use receipt::{Published, Receipt, Stage};
-pub use request::{Incoming, Request, RequestCounts, RequestError, Responded, Responder, ResponderBuilder};
+pub use request::{
+    Incoming, Reply, Request, RequestCounts, RequestError, Responded, Responder, ResponderBuilder,
+};
 pub use server::{Scheme, Server, UrlError};
 pub use servers::ServerOptions;
 pub use settings::OptionsError;
@@ -122,6 +127,8 @@ pub use subscribe::{SubscribeMany, Subscription, ToMessages};
 pub use subscriber::{End, NothingCame, StreamPolicy, Subscriber};
 pub use tap::{Direction, PassingPacket};
 pub use timed::Timed;
+#[cfg(feature = "tls")]
+pub use transport::PrivateKey;
 pub use transport::{
     Attempt, CertificateProblem, DialError, Dialing, Io, Pem, Proxy, ProxyError, ProxyUrlError, Tcp,
     TcpKeepAlive, Tls, TlsError, TlsVersion, Transport, WebSocket, WebSocketError,

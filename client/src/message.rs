@@ -15,6 +15,18 @@ use crate::shared::Shared;
 ///
 /// It shares the block of memory it was received in with its neighbours (at most 16 KiB, or its own buffer if it is
 /// larger): cloning it, keeping it or taking its payload copies nothing.
+///
+/// ```
+/// use packetboat::Message;
+///
+/// fn show(message: &Message) {
+///     let retained = if message.retain() { " (retained)" } else { "" };
+///     println!("{}{retained}: {}", message.topic(), String::from_utf8_lossy(message.payload()));
+///     for (name, value) in message.properties().user_properties() {
+///         println!("  {name}: {value}");
+///     }
+/// }
+/// ```
 pub struct Message {
     block: Arc<Block>,
     parts: Parts,
@@ -130,7 +142,20 @@ impl Message {
         self.parts.dup
     }
 
-    /// Confirms it to the broker (manual mode). In automatic mode, and for QoS 0, there is nothing to do.
+    /// Confirms it to the broker (manual mode). In automatic mode, for QoS 0 and of a clone, there is nothing to do.
+    ///
+    /// ```no_run
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut orders = client.subscription("orders/#").manual_ack().await?;
+    /// while let Some(order) = orders.next().await {
+    ///     // ... what must not get lost ...
+    ///     if order.ack().is_err() {
+    ///         println!("it comes again");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ack(mut self) -> Result<(), Stale> {
         self.release(Release::Acknowledge)
     }

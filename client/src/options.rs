@@ -1,28 +1,25 @@
-//! What a user decides before connecting. All defaults of the client are in [`Options::new`] and nowhere else.
+//! What a user decides before connecting. All defaults of the client are in `choices` and nowhere else.
 
+mod choices;
 mod exchange;
 mod link;
-
-pub(crate) use exchange::Exchange;
-
 mod queue;
 mod road;
 
+use choices::Choices;
+pub(crate) use exchange::Exchange;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use packetboat_core::session::{SessionMode, Will};
-use packetboat_core::topic::TopicError;
-use packetboat_core::wire::{Place, PropertiesBuf, QoS};
+use packetboat_core::wire::{Place, PropertiesBuf};
 
 use crate::credentials::Provider;
-use crate::defaults::Defaults;
-use crate::hooks::{Hooks, Refusals};
 use crate::server::{Url, UrlError};
-use crate::tap::Taps;
 use crate::transport::Road;
-use crate::{Credentials, Server, ServerOptions, Transport};
+use crate::{Credentials, Server, Transport};
 
 /// Which version of MQTT to speak.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -68,53 +65,15 @@ pub use packetboat_core::backoff::Jitter;
 #[derive(Clone)]
 pub struct Options {
     pub(crate) server: Result<Server, UrlError>,
-    pub(crate) more_servers: Vec<ServerOptions>,
-    pub(crate) version: VersionChoice,
-    pub(crate) client_id: Option<String>,
-    pub(crate) credentials: Credentials,
+    pub(crate) client_id: Option<Arc<str>>,
+    /// The URL's, or chosen.
+    pub(crate) credentials: Option<Box<Credentials>>,
     pub(crate) provider: Option<Provider>,
-    pub(crate) will: Option<Box<Will>>,
-    pub(crate) keep_alive: Duration,
-    pub(crate) probe_ahead: Duration,
-    pub(crate) session: SessionMode,
-    pub(crate) properties: PropertiesBuf,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) acknowledgement_timeout: Duration,
-    pub(crate) drain_timeout: Duration,
-    pub(crate) window: u16,
-    pub(crate) unannounced_window: u16,
-    pub(crate) maximum_qos: QoS,
-    pub(crate) queue_messages: usize,
-    pub(crate) queue_bytes: usize,
-    pub(crate) queue_policy: QueuePolicy,
-    pub(crate) queue_qos0_offline: bool,
-    pub(crate) resend_unresolved: bool,
-    pub(crate) poison_limit: u8,
-    pub(crate) defaults: Defaults,
-    pub(crate) wrong_default: Option<TopicError>,
-    pub(crate) outgoing_aliases: u16,
-    pub(crate) inbound_messages: u16,
-    pub(crate) strict_receive_maximum: bool,
-    pub(crate) inbound_bytes: usize,
-    pub(crate) maximum_packet_size: u32,
-    pub(crate) topic_alias_maximum: u16,
-    pub(crate) backoff: (Duration, Duration),
-    pub(crate) jitter: Jitter,
-    pub(crate) stable_after: Duration,
-    pub(crate) retry_limit: Option<u32>,
-    pub(crate) shared_sessions: bool,
-    pub(crate) return_after: Option<Duration>,
-    pub(crate) renew_after: Option<Duration>,
-    pub(crate) refusals: Refusals,
-    pub(crate) redirect_limit: u8,
-    pub(crate) on_demand: bool,
-    pub(crate) require_clock: Option<SystemTime>,
-    pub(crate) hooks: Option<Box<Hooks>>,
     /// Shared by all clients with these options.
     pub(crate) road: Arc<Road>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
-    pub(crate) taps: Taps,
-    pub(crate) exchange: Exchange,
+    /// What was said about none of those; shared until something is.
+    pub(crate) choices: Arc<Choices>,
 }
 
 /// The road that nothing was said about, shared by all clients. One that leads to TLS is the options' own, since it keeps
@@ -138,10 +97,11 @@ impl Options {
     pub fn new(url: &str) -> Self {
         let url = url.parse::<Url>();
         let credentials = match &url {
-            Ok(url) => {
-                Credentials { username: url.username.clone(), password: url.password.clone(), identity: None }
+            Ok(Url { username: None, password: None, .. }) | Err(_) => None,
+            Ok(Url { username, password, .. }) => {
+                let (username, password) = (username.clone(), password.clone());
+                Some(Box::new(Credentials { username, password, identity: None }))
             }
-            Err(_) => Credentials::new(),
         };
         Self { credentials, ..Self::of(url.map(|url| url.server)) }
     }
@@ -157,59 +117,24 @@ impl Options {
         let road = if secure { Arc::default() } else { PLAIN.clone() };
         Self {
             server,
-            more_servers: Vec::new(),
-            version: VersionChoice::Auto,
             client_id: None,
-            credentials: Credentials::new(),
+            credentials: None,
             provider: None,
-            will: None,
-            keep_alive: Duration::from_mins(1),
-            probe_ahead: Duration::ZERO,
-            session: SessionMode::UntilDisconnect,
-            properties: PropertiesBuf::new(),
-            connect_timeout: Duration::from_secs(10),
-            acknowledgement_timeout: Duration::from_mins(1),
-            drain_timeout: Duration::from_secs(5),
-            window: 1024,
-            unannounced_window: 20,
-            maximum_qos: QoS::ExactlyOnce,
-            queue_messages: 1000,
-            queue_bytes: 16 * 1024 * 1024,
-            queue_policy: QueuePolicy::Wait,
-            queue_qos0_offline: true,
-            resend_unresolved: true,
-            poison_limit: 5,
-            defaults: Defaults::default(),
-            wrong_default: None,
-            outgoing_aliases: 0,
-            inbound_messages: 1024,
-            strict_receive_maximum: false,
-            inbound_bytes: 16 * 1024 * 1024,
-            maximum_packet_size: 256 * 1024 * 1024,
-            topic_alias_maximum: 16,
-            backoff: (Duration::from_secs(1), Duration::from_mins(2)),
-            jitter: Jitter::Full,
-            stable_after: Duration::from_secs(30),
-            retry_limit: None,
-            shared_sessions: false,
-            return_after: None,
-            renew_after: None,
-            refusals: Refusals::RetrySlowly,
-            redirect_limit: 3,
-            on_demand: false,
-            require_clock: None,
-            hooks: None,
             road,
             transport: None,
-            taps: Taps::default(),
-            exchange: Exchange::default(),
+            choices: choices::USUAL.clone(),
         }
+    }
+
+    /// To choose something: what is shared becomes the options' own.
+    pub(crate) fn choose(&mut self) -> &mut Choices {
+        Arc::make_mut(&mut self.choices)
     }
 
     /// The version to speak. Default: [`VersionChoice::Auto`].
     #[must_use]
     pub fn version(mut self, version: VersionChoice) -> Self {
-        self.version = version;
+        self.choose().version = version;
         self
     }
 
@@ -217,7 +142,7 @@ impl Options {
     /// [`Clean`](SessionMode::Clean) session. Some brokers of 3.1.1 take no more than 23 bytes.
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
-        self.client_id = Some(client_id.into());
+        self.client_id = Some(client_id.into().into());
         self
     }
 
@@ -226,7 +151,7 @@ impl Options {
     #[must_use]
     pub fn will(mut self, mut will: Will) -> Self {
         will.properties.keep_only(Place::Will);
-        self.will = Some(Box::new(will));
+        self.choose().will = Some(Box::new(will));
         self
     }
 
@@ -235,51 +160,57 @@ impl Options {
     /// Whole seconds, at most 65,535.
     #[must_use]
     pub fn keep_alive(mut self, interval: Duration) -> Self {
-        self.keep_alive = interval;
+        self.choose().keep_alive = interval;
         self
     }
 
     /// What the broker keeps over a cut. Default: [`SessionMode::UntilDisconnect`].
     #[must_use]
     pub fn session(mut self, session: SessionMode) -> Self {
-        self.session = session;
+        self.choose().session = session;
         self
     }
 
-    /// Further CONNECT properties, user properties for example; what does not belong there is taken out. Default: none.
+    /// Further CONNECT properties, user properties for example; what does not belong there is taken out, and so is what has an
+    /// option of its own ([`session`](Self::session), [`inbound`](Self::inbound),
+    /// [`maximum_packet_size`](Self::maximum_packet_size), [`topic_alias_maximum`](Self::topic_alias_maximum)). Default: none.
     /// 3.1.1 leaves them out.
     #[must_use]
     pub fn properties(mut self, mut properties: PropertiesBuf) -> Self {
+        use packetboat_core::wire::Property as P;
         properties.keep_only(Place::Connect);
-        self.properties = properties;
+        for own in [P::SessionExpiryInterval, P::ReceiveMaximum, P::MaximumPacketSize, P::TopicAliasMaximum] {
+            properties.remove(own);
+        }
+        self.choose().properties = properties;
         self
     }
 
     /// Limit for one attempt, from the name's resolution to the broker's answer. Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
+        self.choose().connect_timeout = limit;
         self
     }
 
     /// An acknowledgement of the broker missing for so long declares the link dead. Default: 60 s.
     #[must_use]
     pub fn acknowledgement_timeout(mut self, limit: Duration) -> Self {
-        self.acknowledgement_timeout = limit;
+        self.choose().acknowledgement_timeout = limit;
         self
     }
 
     /// How long a disconnect waits for what was accepted. Default: 5 s.
     #[must_use]
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
-        self.drain_timeout = limit;
+        self.choose().drain_timeout = limit;
         self
     }
 
     /// QoS 1 and 2 messages on the way to the broker at once; the broker may allow fewer. Default: 1,024.
     #[must_use]
     pub fn window(mut self, messages: u16) -> Self {
-        self.window = messages.max(1);
+        self.choose().window = messages.max(1);
         self
     }
 
@@ -287,14 +218,14 @@ impl Options {
     /// mosquitto confirms those beyond its limit and drops them. Default: 20, which is that limit.
     #[must_use]
     pub fn unannounced_window(mut self, messages: u16) -> Self {
-        self.unannounced_window = messages.max(1);
+        self.choose().unannounced_window = messages.max(1);
         self
     }
 
     /// Topic aliases used for outgoing messages, at most (5.0). Default: 0. 3.1.1 has none: topics go out whole.
     #[must_use]
     pub fn outgoing_aliases(mut self, maximum: u16) -> Self {
-        self.outgoing_aliases = maximum;
+        self.choose().outgoing_aliases = maximum;
         self
     }
 
@@ -302,7 +233,8 @@ impl Options {
     /// broker of 5.0), QoS 0 messages in one stream, and bytes of all streams. Default: 1,024 messages, 16 MiB.
     #[must_use]
     pub fn inbound(mut self, messages: u16, bytes: usize) -> Self {
-        (self.inbound_messages, self.inbound_bytes) = (messages.max(1), bytes.max(1));
+        let choices = self.choose();
+        (choices.inbound_messages, choices.inbound_bytes) = (messages.max(1), bytes.max(1));
         self
     }
 
@@ -311,7 +243,7 @@ impl Options {
     /// left again and again; what is held is bounded in bytes all the same. 3.1.1 announces nothing to keep to.
     #[must_use]
     pub fn strict_receive_maximum(mut self, strict: bool) -> Self {
-        self.strict_receive_maximum = strict;
+        self.choose().strict_receive_maximum = strict;
         self
     }
 
@@ -320,14 +252,14 @@ impl Options {
     /// ([`Event::Oversize`](crate::Event::Oversize)).
     #[must_use]
     pub fn maximum_packet_size(mut self, bytes: u32) -> Self {
-        self.maximum_packet_size = bytes.max(16);
+        self.choose().maximum_packet_size = bytes.max(16);
         self
     }
 
     /// Topic aliases the broker may use (5.0). Default: 16. 3.1.1 has none.
     #[must_use]
     pub fn topic_alias_maximum(mut self, maximum: u16) -> Self {
-        self.topic_alias_maximum = maximum;
+        self.choose().topic_alias_maximum = maximum;
         self
     }
 }
@@ -355,11 +287,11 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("server", &self.server)
-            .field("version", &self.version)
+            .field("version", &self.choices.version)
             .field("client_id", &self.client_id)
             .field("credentials", &self.credentials)
-            .field("session", &self.session)
-            .field("keep_alive", &self.keep_alive)
+            .field("session", &self.choices.session)
+            .field("keep_alive", &self.choices.keep_alive)
             .finish_non_exhaustive()
     }
 }

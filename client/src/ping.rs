@@ -9,7 +9,7 @@ use crate::Client;
 use crate::shared::{Inner, Key, Shared, WakesFor, remember};
 
 /// Why a ping was not answered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PingError {
     /// There is no connection: nothing was sent.
@@ -50,7 +50,7 @@ impl Client {
     pub async fn ping(&self) -> Result<Duration, PingError> {
         let shared = self.shared();
         let (limit, now, began) = {
-            let limit = shared.settings().options.acknowledgement_timeout;
+            let limit = shared.settings().options.choices.acknowledgement_timeout;
             (limit, shared.now(), tokio::time::Instant::now())
         };
         let key = {

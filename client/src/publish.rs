@@ -14,7 +14,7 @@ use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::body::Body;
 use crate::receipt::{self, Receipt};
-use crate::shared::{Accepted, Content, Held, Inner, Key, Limit, Shared};
+use crate::shared::{Accepted, Content, Held, Inner, Key, Limit, Shared, refuse_again};
 use crate::{PublishError, Published};
 
 /// A message on its way out; made by [`Client::publish`](crate::Client::publish). Awaiting it sends the message and
@@ -25,6 +25,24 @@ use crate::{PublishError, Published};
 ///   [`Event::Disconnected`](crate::Event::Disconnected); [`Client::flush`](crate::Client::flush) waits for the socket.
 ///
 /// Dropped before it was accepted, it is not sent. Dropped later, only the result is forgotten.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use packetboat::QoS;
+///
+/// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let published = client
+///     .publish("orders/7", "two crates")
+///     .qos(QoS::ExactlyOnce)
+///     .message_expiry(3600)
+///     .timeout(Duration::from_secs(30))
+///     .await?;
+/// if published.possible_duplicate {
+///     println!("the broker lost its session: it may have come twice");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a message is sent when it is awaited, enqueued or tried"]
 pub struct Publish<'a> {
     shared: &'a Arc<Shared>,
@@ -138,7 +156,8 @@ impl<'a> Publish<'a> {
         self
     }
 
-    /// The message is worth nothing after so many seconds: it is not sent then, and the broker drops it (5.0). Together
+    /// The message is worth nothing after so many seconds: it is not sent then, and the broker drops it (5.0). Zero: it is sent
+    /// at once or not at all, and the broker passes it on at once or not at all. Together
     /// with [`drop_properties`](Self::drop_properties) it also goes to a broker of 3.1.1, which keeps it for ever; that it
     /// is not sent too late holds there, too.
     pub fn message_expiry(mut self, seconds: u32) -> Self {
@@ -175,6 +194,7 @@ impl<'a> Publish<'a> {
     /// Give the message to the session, in turn. Without a waker there is no waiting.
     #[inline]
     fn poll_accept(&mut self, waker: Option<&Waker>) -> Poll<Result<Accepted, PublishError>> {
+        refuse_again(self.stage == Stage::Done);
         let topic = match self.topic {
             Ok(topic) => topic,
             Err(error) => return Poll::Ready(Err(PublishError::Topic(error))),

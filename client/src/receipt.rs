@@ -17,7 +17,7 @@ use crate::{PublishError, Uncertainty, Withdrawal};
 pub struct Published {
     /// What the broker said, for example that nobody subscribes to the topic; success on 3.1.1 and for QoS 0.
     pub reason: Reason,
-    /// Properties of its answer; empty on 3.1.1.
+    /// Properties of its answer, without the user properties if they are larger than 64 KiB in all; empty on 3.1.1.
     pub properties: PropertiesBuf,
     /// The broker lost the session and an exactly-once message was sent anew: it may arrive twice.
     pub possible_duplicate: bool,
@@ -44,36 +44,56 @@ pub enum Stage {
     Failed,
 }
 
-/// Stands for an accepted message: await it to learn how it ended. Dropping it forgets the result, not the message.
+/// Stands for an accepted message: await it to learn how it ended. Dropping it forgets the result, not the message. Awaited
+/// by reference (`&mut receipt`), in a `select!` for example, it tells the same again whenever it is asked.
+///
+/// ```no_run
+/// use packetboat::QoS;
+///
+/// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut receipts = Vec::new();
+/// for number in 0..100 {
+///     let payload = number.to_string();
+///     receipts.push(client.publish("numbers", payload).qos(QoS::AtLeastOnce).enqueue().await?);
+/// }
+/// for receipt in receipts {
+///     receipt.await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a receipt tells how the message ended; drop it explicitly if that does not matter"]
 pub struct Receipt {
     shared: Arc<Shared>,
-    /// `None`: QoS 0, sent at once.
-    ticket: Option<Ticket>,
-    /// Its outcome was taken.
-    ended: bool,
+    /// Of no message once its outcome was taken.
+    ticket: Ticket,
+    /// That outcome, if there is more to say of it than that the message was delivered.
+    ended: Option<Box<Outcome>>,
 }
 
 impl Receipt {
     pub(crate) fn new(shared: Arc<Shared>, ticket: Ticket) -> Self {
-        Self { shared, ticket: Some(ticket), ended: false }
+        Self { shared, ticket, ended: None }
     }
 
+    /// Of a message of QoS 0 that was sent at once.
     pub(crate) fn done(shared: Arc<Shared>) -> Self {
-        Self { shared, ticket: None, ended: false }
+        Self::new(shared, Ticket::DELIVERED)
     }
 
     /// Where the message is.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        let Some(ticket) = self.ticket else { return Stage::Acknowledged };
         let inner = self.shared.lock();
-        match (inner.session.stage(ticket), inner.session.outcome(ticket)) {
-            (Some(session::Stage::Written(_) | session::Stage::Received(_)), _) => Stage::Written,
-            (Some(session::Stage::Accepted), _) => Stage::Accepted,
-            (None, Some(Outcome::Sent)) => Stage::Acknowledged,
-            (None, Some(Outcome::Acknowledged { reason, .. })) if !reason.is_error() => Stage::Acknowledged,
-            (None, _) => Stage::Failed,
+        match inner.session.stage(self.ticket) {
+            Some(session::Stage::Written(_) | session::Stage::Received(_)) => return Stage::Written,
+            Some(session::Stage::Accepted) => return Stage::Accepted,
+            None => {}
+        }
+        match self.ended.as_deref().or_else(|| inner.session.outcome(self.ticket)) {
+            None | Some(Outcome::Sent) => Stage::Acknowledged,
+            Some(Outcome::Acknowledged { reason, .. }) if !reason.is_error() => Stage::Acknowledged,
+            Some(_) => Stage::Failed,
         }
     }
 
@@ -81,7 +101,7 @@ impl Receipt {
     #[must_use]
     pub fn packet_id(&self) -> Option<u16> {
         let inner = self.shared.lock();
-        match inner.session.stage(self.ticket?)? {
+        match inner.session.stage(self.ticket)? {
             session::Stage::Written(id) | session::Stage::Received(id) => Some(id),
             session::Stage::Accepted => None,
         }
@@ -91,21 +111,35 @@ impl Receipt {
     /// [`Withdrawal::Cancelled`].
     #[allow(clippy::must_use_candidate, reason = "the receipt tells as well")]
     pub fn cancel(&self) -> bool {
-        let mut inner = self.shared.lock();
-        self.ticket.is_some_and(|ticket| inner.cancel(ticket))
+        self.shared.lock().cancel(self.ticket)
     }
 }
 
 impl Future for Receipt {
     type Output = Result<Published, PublishError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let receipt = self.get_mut();
-        let Some(ticket) = receipt.ticket else { return Poll::Ready(Ok(Published::of(Reason::SUCCESS))) };
-        let mut inner = receipt.shared.lock();
-        if let Some(outcome) = inner.outcome(ticket, cx.waker()) {
+        if receipt.ended.is_none() && receipt.shared.is_settled(receipt.ticket) {
+            return Poll::Ready(Ok(Published::of(Reason::SUCCESS)));
+        }
+        receipt.ask(cx)
+    }
+}
+
+impl Receipt {
+    fn ask(&mut self, cx: &Context<'_>) -> Poll<Result<Published, PublishError>> {
+        if let Some(outcome) = self.ended.as_deref() {
+            return Poll::Ready(result_of(outcome.clone()));
+        }
+        let mut inner = self.shared.lock();
+        if let Some(outcome) = inner.outcome(self.ticket, cx.waker()) {
             // The slot is free: dropping the receipt need not take the lock for it.
-            receipt.ended = true;
+            self.ticket = Ticket::DELIVERED;
+            if !matches!(outcome, Outcome::Sent | Outcome::DELIVERED) {
+                self.ended = Some(Box::new(outcome.clone()));
+            }
             return Poll::Ready(result_of(outcome));
         }
         if inner.closed { Poll::Ready(Err(PublishError::Closed)) } else { Poll::Pending }
@@ -113,9 +147,10 @@ impl Future for Receipt {
 }
 
 impl Drop for Receipt {
+    #[inline]
     fn drop(&mut self) {
-        if let (Some(ticket), false) = (self.ticket, self.ended) {
-            self.shared.lock().forget(ticket);
+        if !self.shared.is_settled(self.ticket) {
+            self.shared.lock().forget(self.ticket);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use fluent_uri::Uri;
 use fluent_uri::component::{Authority, Host};
@@ -84,8 +85,20 @@ impl Scheme {
 }
 
 /// A server to connect to.
+///
+/// ```
+/// use packetboat::{Options, Scheme, Server};
+///
+/// let server = Server::with_scheme(Scheme::Wss, "broker.example", None).path("/mqtt");
+/// assert_eq!(server.port(), 443);
+/// let options = Options::for_server(server);
+/// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Server {
+pub struct Server(Arc<Place>);
+
+/// Shared: a client has its server in many hands, and a process may have many clients.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Place {
     scheme: Scheme,
     host: Box<str>,
     port: Option<u16>,
@@ -104,26 +117,27 @@ impl Server {
     #[must_use]
     pub fn with_scheme(scheme: Scheme, host: impl Into<Box<str>>, port: Option<u16>) -> Self {
         let path = if scheme.is_websocket() { DEFAULT_PATH } else { "" };
-        Self { scheme, host: host.into(), port, path: path.into() }
+        Self(Arc::new(Place { scheme, host: host.into(), port, path: path.into() }))
     }
 
     /// A server at a socket in the file system.
     #[must_use]
     pub fn unix(path: impl Into<Box<str>>) -> Self {
-        Self { scheme: Scheme::Unix, host: "localhost".into(), port: None, path: path.into() }
+        let (host, path) = ("localhost".into(), path.into());
+        Self(Arc::new(Place { scheme: Scheme::Unix, host, port: None, path }))
     }
 
     /// The path of the HTTP request that opens a WebSocket, query included. Default: `/mqtt`.
     #[must_use]
     pub fn path(mut self, path: impl Into<Box<str>>) -> Self {
-        self.path = path.into();
+        Arc::make_mut(&mut self.0).path = path.into();
         self
     }
 
     /// What carries MQTT to it.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// A server that this one refers to: `host`, `host:port`, `[IPv6]` or `[IPv6]:port`, with this one's port unless
@@ -137,52 +151,56 @@ impl Server {
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let fine = !host.is_empty() && !host.contains(['/', '@', '[', ']', '?', '#']);
-        fine.then(|| Self { host: host.into(), port: Some(port), ..self.clone() })
+        fine.then(|| Self(Arc::new(Place { host: host.into(), port: Some(port), ..(*self.0).clone() })))
     }
 
     /// The same place, however it is written.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let place = |server: &Self| (server.scheme, server.port());
-        place(self) == place(other) && self.host.eq_ignore_ascii_case(&other.host) && self.path == other.path
+        let place = |server: &Self| (server.0.scheme, server.port());
+        place(self) == place(other)
+            && self.0.host.eq_ignore_ascii_case(&other.0.host)
+            && self.0.path == other.0.path
     }
 
     /// Host name or address.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// TCP port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port.unwrap_or(self.scheme.default_port())
+        self.0.port.unwrap_or(self.0.scheme.default_port())
     }
 
     /// Path and query of the HTTP request that opens a WebSocket, or path of the socket in the file system.
     #[must_use]
     pub fn target(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// With TLS configured, a plain address means the encrypted one, and so does a missing port.
-    pub(crate) fn secured(self) -> Self {
-        Self { scheme: self.scheme.secured(), ..self }
+    pub(crate) fn secured(mut self) -> Self {
+        let place = Arc::make_mut(&mut self.0);
+        place.scheme = place.scheme.secured();
+        self
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.scheme == Scheme::Unix {
-            return write!(f, "unix://{}", self.path);
+        if self.0.scheme == Scheme::Unix {
+            return write!(f, "unix://{}", self.0.path);
         }
-        if self.scheme != Scheme::Mqtt {
-            write!(f, "{}://", self.scheme.as_str())?;
+        if self.0.scheme != Scheme::Mqtt {
+            write!(f, "{}://", self.0.scheme.as_str())?;
         }
         let port = self.port();
-        if self.host.contains(':') {
-            write!(f, "[{}]:{port}", self.host)
+        if self.0.host.contains(':') {
+            write!(f, "[{}]:{port}", self.0.host)
         } else {
-            write!(f, "{}:{port}", self.host)
+            write!(f, "{}:{port}", self.0.host)
         }
     }
 }
@@ -196,7 +214,7 @@ pub(crate) struct Url {
 }
 
 /// Why a text is no server URL.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UrlError {
     /// It is not a URL at all.

@@ -77,7 +77,7 @@ impl ServerOptions {
     pub(crate) fn settle(self, common: (Duration, Duration)) -> Result<Endpoint, UrlError> {
         let (minimum, maximum) = self.backoff.unwrap_or(common);
         let delays = Delays::new(minimum, maximum);
-        Ok(Endpoint { server: self.server?, credentials: self.credentials, delays })
+        Ok(Endpoint { server: self.server?, credentials: self.credentials.map(Box::new), delays })
     }
 }
 
@@ -114,7 +114,8 @@ impl fmt::Debug for ServerOptions {
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) server: Server,
-    pub(crate) credentials: Option<Credentials>,
+    /// Boxed, since most have none of their own.
+    pub(crate) credentials: Option<Box<Credentials>>,
     pub(crate) delays: Delays,
 }
 

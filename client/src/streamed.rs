@@ -1,7 +1,7 @@
 //! Payloads that are read while they are sent.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -44,16 +44,25 @@ struct Reading<S: ?Sized> {
 
 impl StreamedPayload {
     /// The contents of a file, as long as it is now. It is kept open until the message is delivered. Opening is quick,
-    /// and done here, on the calling thread.
+    /// and done here, on the calling thread. A pipe, a device or a folder has no length to announce, and is an error.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        // Opening a pipe would wait for somebody to write to it.
+        let regular = |metadata: &Metadata| {
+            let error = || io::Error::new(io::ErrorKind::InvalidInput, "only a regular file has a length");
+            metadata.is_file().then_some(()).ok_or_else(error)
+        };
+        regular(&std::fs::metadata(&path)?)?;
         let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let length = usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let metadata = file.metadata()?;
+        regular(&metadata)?;
+        let length = usize::try_from(metadata.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
         Ok(Self::new(length, file))
     }
 
     /// So many bytes of anything.
     pub fn new(length: usize, source: impl ReadAt) -> Self {
+        // Far too long is refused when it is published; until then sums with it must not overflow.
+        let length = length.min(usize::MAX / 2);
         Self(Arc::new(Reading { length, failure: OnceLock::new(), source }))
     }
 

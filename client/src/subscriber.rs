@@ -13,7 +13,9 @@ use packetboat_core::session::{AckToken, Release, SessionMode};
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
+use crate::copies::{Copies, Sieve};
 use crate::shared::{Consumed, Handle};
+use crate::subscribe::Asking;
 use crate::{Answer, Message, SubscribeError, Unsubscribe};
 
 /// What a stream does when it is full.
@@ -45,7 +47,7 @@ pub enum End {
 }
 
 /// No message came within the time limit. The stream goes on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct NothingCame {
     /// The limit.
@@ -66,6 +68,15 @@ impl std::error::Error for NothingCame {}
 /// being worked on when the process died is delivered again. Dropping the stream acknowledges the last one and, unless
 /// the session is a persistent one, unsubscribes the filter if this was its last stream.
 ///
+/// ```no_run
+/// # async fn example(mut readings: packetboat::Subscriber) {
+/// while let Some(message) = readings.next().await {
+///     println!("{}", message.topic());
+/// }
+/// println!("no more: {:?}", readings.end());
+/// # }
+/// ```
+///
 /// [manual]: crate::Subscription::manual_ack
 pub struct Subscriber {
     handle: Arc<Handle>,
@@ -82,7 +93,11 @@ pub struct Subscriber {
     progress: Arc<AtomicU32>,
     batch: usize,
     manual: bool,
-    pub(crate) answer: Option<Answer>,
+    pub(crate) answers: Vec<Answer>,
+    /// What arrives and is not for its owner, if there may be such.
+    sieve: Option<Box<Sieve>>,
+    /// Of a standing stream: how its filters are asked for.
+    pub(crate) asking: Option<Box<Asking>>,
     finished: bool,
 }
 
@@ -96,8 +111,9 @@ impl Subscriber {
         progress: Arc<AtomicU32>,
         manual: bool,
         capacity: usize,
+        filters: &[TopicFilter],
     ) -> Self {
-        let window = usize::from(handle.shared.settings().options.inbound_messages).min(capacity);
+        let window = usize::from(handle.shared.settings().options.choices.inbound_messages).min(capacity);
         Self {
             handle,
             key,
@@ -109,7 +125,9 @@ impl Subscriber {
             progress,
             batch: BATCH.min(window / 4).max(1),
             manual,
-            answer: None,
+            answers: Vec::new(),
+            sieve: Sieve::of(Copies::of(filters), false),
+            asking: None,
             finished: false,
         }
     }
@@ -131,7 +149,7 @@ impl Subscriber {
         let mut tokens: Vec<AckToken> = self.current.take().into_iter().collect();
         let mut batch = vec![first];
         while batch.len() < maximum {
-            let Some(message) = self.local.pop_front() else { break };
+            let Some(message) = self.pop() else { break };
             batch.push(self.yielded(message));
             tokens.extend(self.current.take());
         }
@@ -148,22 +166,36 @@ impl Subscriber {
         }
     }
 
-    /// The filter; `None` for [`Client::messages`](crate::Client::messages).
+    /// The filter, of several the first; `None` for [`Client::messages`](crate::Client::messages).
     #[must_use]
     pub fn filter(&self) -> Option<TopicFilter> {
-        self.handle.shared.lock().streams.get(self.key)?.filter.clone()
+        self.handle.shared.lock().streams.get(self.key)?.filter().cloned()
     }
 
-    /// The QoS the broker granted, if it was waited for.
+    /// All its filters; none for [`Client::messages`](crate::Client::messages).
+    #[must_use]
+    pub fn filters(&self) -> Vec<TopicFilter> {
+        let inner = self.handle.shared.lock();
+        let filters = inner.streams.get(self.key).map(|stream| stream.filters.iter());
+        filters.into_iter().flatten().map(|wanted| wanted.filter.clone()).collect()
+    }
+
+    /// The QoS the broker granted, if it was waited for; of several filters, the lowest.
     #[must_use]
     pub fn granted(&self) -> Option<QoS> {
-        self.answer.as_ref().map(Answer::granted)
+        self.answers.iter().map(Answer::granted).min()
     }
 
-    /// What the broker said when the filter was subscribed, if that was waited for.
+    /// What the broker said when the filter was subscribed, if that was waited for; of several filters, for the first.
     #[must_use]
     pub fn answer(&self) -> Option<&Answer> {
-        self.answer.as_ref()
+        self.answers.first()
+    }
+
+    /// What the broker said for each of [`filters`](Self::filters), if that was waited for.
+    #[must_use]
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
     }
 
     /// Why the stream has ended, if it has. Messages may still be in it.
@@ -178,28 +210,107 @@ impl Subscriber {
         self.handle.shared.lock().streams.get(self.key).map_or(0, |stream| stream.dropped)
     }
 
-    /// Unsubscribes the filter: all streams on it end. The stream of [`Client::messages`](crate::Client::messages) has
+    /// Unsubscribes its filters: all streams on them end. The stream of [`Client::messages`](crate::Client::messages) has
     /// none to unsubscribe.
     pub async fn unsubscribe(self) -> Result<(), SubscribeError> {
-        let Some(filter) = self.filter() else { return Ok(()) };
-        Unsubscribe::new(&self.handle, filter.as_str(), PropertiesBuf::new()).await.map(drop)
+        let ask = |filter: TopicFilter| Unsubscribe::new(&self.handle, filter.as_str(), PropertiesBuf::new());
+        // Asked for at once, and then waited for.
+        let asked: Vec<_> = self.filters().into_iter().map(ask).collect();
+        let mut result = Ok(());
+        for unsubscribe in asked {
+            result = result.and(unsubscribe.await.map(drop));
+        }
+        result
+    }
+
+    /// One more filter for a [standing](crate::Subscription::standing) stream, asked for with the options of its subscription
+    /// and not waited for. One that it has already changes nothing.
+    pub fn add_filter(&mut self, filter: &str) -> Result<(), SubscribeError> {
+        let filter = TopicFilter::new(filter).map_err(SubscribeError::Filter)?;
+        let Some(asking) = &self.asking else { return Err(SubscribeError::NotStanding) };
+        let before = self.filters();
+        let added = self.handle.shared.lock().add_filter(self.key, &filter, asking);
+        added.map_err(|error| match error {
+            packetboat_core::session::SubscribeError::Closed => SubscribeError::Closed,
+            other => SubscribeError::Rejected(other),
+        })?;
+        self.go_on_from(&before);
+        Ok(())
+    }
+
+    /// One filter less for a [standing](crate::Subscription::standing) stream; the broker is told if it was the last stream
+    /// with it, in persistent sessions, too. What is on its way may still come. False: it did not have it.
+    pub fn remove_filter(&mut self, filter: &str) -> Result<bool, SubscribeError> {
+        let filter = TopicFilter::new(filter).map_err(SubscribeError::Filter)?;
+        if self.asking.is_none() {
+            return Err(SubscribeError::NotStanding);
+        }
+        let before = self.filters();
+        let removed = self.handle.shared.lock().remove_filter(self.key, &filter);
+        self.go_on_from(&before);
+        Ok(removed)
+    }
+
+    /// The filters that a [standing](crate::Subscription::standing) stream has lost since this was last asked, since the
+    /// broker refused them or somebody unsubscribed them. Whoever awaits a message is woken when one is lost.
+    pub fn take_lost(&mut self) -> Vec<(TopicFilter, End)> {
+        let mut inner = self.handle.shared.lock();
+        let lost = inner.streams.get_mut(self.key).and_then(|stream| stream.lost.as_mut());
+        let lost = lost.map(std::mem::take).unwrap_or_default();
+        drop(inner);
+        if !lost.is_empty() {
+            self.go_on_from(&[]);
+        }
+        lost
+    }
+
+    /// The filters have changed.
+    fn go_on_from(&mut self, before: &[TopicFilter]) {
+        let filters = self.filters();
+        if filters == before {
+            return;
+        }
+        let sieve = self.sieve.get_or_insert_default();
+        sieve.copies.get_or_insert_with(|| Copies::among(before)).go_on_with(&filters);
+    }
+
+    pub(crate) fn skip_retained(&mut self) {
+        let copies = self.sieve.take().and_then(|sieve| sieve.copies);
+        self.sieve = Sieve::of(copies, true);
     }
 
     pub(crate) fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
         self.finish_current();
-        if self.local.is_empty() {
-            if self.finished {
-                return Poll::Ready(None);
+        loop {
+            if self.local.is_empty() {
+                if self.finished {
+                    return Poll::Ready(None);
+                }
+                if !self.refill(cx) {
+                    return if self.finished { Poll::Ready(None) } else { Poll::Pending };
+                }
+            } else if self.done.len() >= self.batch || self.consumed.messages >= self.batch {
+                let consumed = std::mem::take(&mut self.consumed);
+                self.handle.shared.lock().take(self.key, &mut self.done, consumed, None);
             }
-            if !self.refill(cx) {
-                return if self.finished { Poll::Ready(None) } else { Poll::Pending };
+            if let Some(message) = self.pop() {
+                return Poll::Ready(Some(self.yielded(message)));
             }
-        } else if self.done.len() >= self.batch || self.consumed.messages >= self.batch {
-            let consumed = std::mem::take(&mut self.consumed);
-            self.handle.shared.lock().take(self.key, &mut self.done, consumed, None);
         }
-        let message = self.local.pop_front();
-        Poll::Ready(message.map(|message| self.yielded(message)))
+    }
+
+    /// The next one in hand; what is a copy of an earlier one is done with.
+    #[inline]
+    fn pop(&mut self) -> Option<Message> {
+        loop {
+            let mut message = self.local.pop_front()?;
+            let Some(sieve) = &mut self.sieve else { return Some(message) };
+            if !sieve.holds_back(&message) {
+                return Some(message);
+            }
+            self.consumed.add(&message);
+            self.done.extend(message.token.take());
+        }
     }
 
     /// What was given out last is done with.
@@ -255,7 +366,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         self.finish_current();
         let mut inner = self.handle.shared.lock();
-        let session = inner.settings.options.session;
+        let session = inner.settings.options.choices.session;
         let unseen = std::mem::take(&mut self.local);
         let keeps = self.manual || matches!(session, SessionMode::Persistent { .. });
         for message in &unseen {

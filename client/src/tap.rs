@@ -79,7 +79,7 @@ impl Options {
     /// ```
     #[must_use]
     pub fn on_packet(mut self, handler: impl Fn(&PassingPacket<'_>) + Send + Sync + 'static) -> Self {
-        self.taps.add(handler);
+        self.choose().taps.add(handler);
         self
     }
 

@@ -17,7 +17,7 @@ use crate::shared::{Handle, Key, remember};
 pub struct Answer {
     /// The granted QoS; for UNSUBSCRIBE, whether there was such a subscription (5.0).
     pub reason: Reason,
-    /// Reason string and user properties; empty on 3.1.1.
+    /// Reason string and user properties, without these if they are larger than 64 KiB in all; empty on 3.1.1.
     pub properties: PropertiesBuf,
 }
 

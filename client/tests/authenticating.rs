@@ -5,12 +5,13 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{connected, disconnected, options, within};
 use packetboat::{
-    AuthenticationError, Authenticator, Cause, Client, ConnectError, Disconnection, Exchange, Options,
-    OptionsError, QoS, Reason, ReauthenticateError, Version, VersionChoice,
+    AuthenticationError, Authenticator, Cause, Client, ConnectError, ConnectStage, Disconnection, Exchange,
+    Options, OptionsError, QoS, Reason, ReauthenticateError, Version, VersionChoice,
 };
 use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::{self, Config, Method, Step};
@@ -125,6 +126,25 @@ async fn an_exchange_of_many_steps_comes_before_connack_and_again_on_request() {
 }
 
 #[tokio::test]
+async fn each_of_two_reauthentications_learns_its_own_end() {
+    let method = countdown(4);
+    let broker = broker_with(method.clone()).await;
+    let client = Client::connect(options(&broker.url()).authenticator(method)).await.unwrap();
+    let (first, second, third) = (client.reauthenticate(), client.reauthenticate(), client.reauthenticate());
+    let (mut first, mut second, mut third) = (Box::pin(first), Box::pin(second), Box::pin(third));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(third.as_mut().poll(&mut cx), Poll::Ready(Err(ReauthenticateError::UnderWay)));
+    // The first one has ended, but nobody has asked yet when the second begins.
+    within(LONG, broker.until(|core| core.stats().sent(PacketType::Auth) == 2 + 3)).await;
+    client.ping().await.unwrap();
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(first.as_mut().poll(&mut cx), Poll::Ready(Ok(())));
+    within(LONG, second).await.unwrap();
+    assert_clean(&broker);
+}
+
+#[tokio::test]
 async fn another_authenticator_takes_another_connection_and_the_same_one_does_not() {
     let method = countdown(4);
     let broker = broker_with(method.clone()).await;
@@ -226,6 +246,66 @@ async fn a_refused_reauthentication_ends_the_connection_with_the_brokers_reason(
     assert_clean(&broker);
 }
 
+/// A broker and a client that have always one more thing to say.
+#[derive(Debug)]
+struct Endless;
+
+impl Authenticator for Endless {
+    fn method(&self) -> &'static str {
+        "ENDLESS"
+    }
+
+    fn begin(&self) -> Result<Box<dyn Exchange>, AuthenticationError> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Exchange for Endless {
+    fn first(&mut self) -> Result<Option<Vec<u8>>, AuthenticationError> {
+        Ok(None)
+    }
+
+    fn step(&mut self, _: Option<&[u8]>) -> Result<Option<Vec<u8>>, AuthenticationError> {
+        Ok(None)
+    }
+}
+
+impl Method for Endless {
+    fn name(&self) -> &'static str {
+        "ENDLESS"
+    }
+
+    fn begin(&self) -> Box<dyn broker::Exchange> {
+        Box::new(Self)
+    }
+}
+
+impl broker::Exchange for Endless {
+    fn step(&mut self, _: Option<&[u8]>) -> Step {
+        Step::Continue(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_without_an_end_costs_the_connect_limit_and_is_told_by_its_name() {
+    let broker = broker_with(Endless).await;
+    let stage_with = async |options: Options| {
+        let options = options.authenticator(Endless).connect_timeout(Duration::from_millis(300));
+        match Client::connect(options).await.unwrap_err() {
+            ConnectError::TimedOut { stage, .. } => stage,
+            other => panic!("{other}"),
+        }
+    };
+    let stage = stage_with(options(&broker.url())).await;
+    assert_eq!(stage, ConnectStage::Authentication);
+    assert_eq!(stage.to_string(), "the broker did not bring the exchange of authentication to an end");
+    // Who has not even begun has not answered.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", silent.local_addr().unwrap());
+    assert_eq!(stage_with(options(&url)).await, ConnectStage::Answer);
+    assert_clean(&broker);
+}
+
 #[tokio::test]
 async fn an_answer_that_never_comes_ends_the_connection() {
     let method = countdown(4);
@@ -237,7 +317,7 @@ async fn an_answer_that_never_comes_ends_the_connection() {
     let (first, second) = (client.reauthenticate(), client.reauthenticate());
     let first = within(LONG, async {
         let mut first = std::pin::pin!(first);
-        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending()));
+        let polled = std::future::poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx).is_pending()));
         assert!(polled.await);
         assert_eq!(second.await.unwrap_err(), ReauthenticateError::UnderWay);
         first.await

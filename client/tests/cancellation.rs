@@ -1,17 +1,20 @@
-//! Everything that can be awaited can be dropped at any await: nothing accepted is lost, nothing else is sent.
+//! Everything that can be awaited can be dropped at any await: nothing accepted is lost, nothing else is sent. What has ended
+//! tells the same again, or panics as an `async fn` does; it never does a thing twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
 mod common;
 
 use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{VERSIONS, next, on_both_runtimes, options, within};
-use packetboat::{Client, QoS, SessionMode};
+use common::{ALL_QOS, VERSIONS, next, on_both_runtimes, options, within};
+use packetboat::{Client, PublishError, QoS, Reason, Receipt, SessionMode, Stage, Withdrawal};
 use packetboat_core::rng::Rng;
-use packetboat_sim::net;
+use packetboat_core::wire::PacketType;
+use packetboat_sim::net::{self, Broker};
 
 /// Polls at most so often, each time when woken, and then drops. `None`: dropped before it was ready.
 async fn polled<F: Future>(times: u32, future: F) -> Option<F::Output> {
@@ -156,4 +159,79 @@ fn subscriptions_flushes_and_connects_can_be_dropped() {
         within(Duration::from_secs(10), broker.until(|core| core.connected() == 0)).await;
         assert!(broker.violations().is_empty(), "{:?}", broker.violations());
     });
+}
+
+/// Polled once more; `None`: it panicked.
+fn again<F: Future>(future: &mut Pin<&mut F>) -> Option<Poll<F::Output>> {
+    let mut poll = || future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    catch_unwind(AssertUnwindSafe(&mut poll)).ok()
+}
+
+/// How a receipt ends, asked three times.
+async fn end_of(mut receipt: Receipt, stage: Stage) -> String {
+    let ended = format!("{:?}", within(Duration::from_secs(10), &mut receipt).await);
+    for _ in 0..2 {
+        assert_eq!(format!("{:?}", (&mut receipt).await), ended);
+        assert_eq!(receipt.stage(), stage, "{ended}");
+    }
+    ended
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_asked_again_tells_the_same_again() {
+    for version in VERSIONS {
+        let broker = Broker::start().await.unwrap();
+        let options = options(&broker.url()).version(version).drain_timeout(Duration::ZERO);
+        let client = Client::connect(options).await.unwrap();
+        let publish = || client.publish("again", "x").qos(QoS::AtLeastOnce).enqueue();
+        let reason =
+            if client.limits().properties { Reason::NO_MATCHING_SUBSCRIBERS } else { Reason::SUCCESS };
+        let delivered = end_of(publish().await.unwrap(), Stage::Acknowledged).await;
+        assert!(delivered.contains(&format!("{reason:?}")), "{delivered}");
+
+        client.go_offline().await;
+        let (cancelled, waiting) = (publish().await.unwrap(), publish().await.unwrap());
+        assert!(cancelled.cancel());
+        let words = PublishError::Withdrawn(Withdrawal::Cancelled).to_string();
+        assert_eq!(end_of(cancelled, Stage::Failed).await, format!("Err({words})"));
+        let _ = client.disconnect().await;
+        assert_eq!(end_of(waiting, Stage::Accepted).await, format!("Err({})", PublishError::Closed));
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_once_is_not_done_again_when_it_is_polled_after_its_end() {
+    for version in VERSIONS {
+        let broker = net::Options::new().keep_log().start().await.unwrap();
+        let client =
+            Client::connect(options(&broker.url()).version(version).client_id("once")).await.unwrap();
+        for qos in ALL_QOS {
+            let mut publish = pin!(client.publish("once", "x").qos(qos));
+            publish.as_mut().await.unwrap();
+            assert!(again(&mut publish).is_none(), "{qos:?}");
+            let mut enqueue = pin!(client.publish("once", "y").qos(qos).enqueue());
+            enqueue.as_mut().await.unwrap().await.unwrap();
+            assert!(again(&mut enqueue).is_none(), "{qos:?}");
+        }
+        let mut subscription = pin!(client.subscription("once"));
+        let stream = subscription.as_mut().await.unwrap();
+        assert!(again(&mut subscription).is_none());
+        let mut only = pin!(client.subscription("once/2").to_messages());
+        only.as_mut().await.unwrap();
+        assert!(again(&mut only).is_none());
+        let mut many = pin!(client.subscribe_many([client.subscription("once/3")]));
+        assert_eq!(many.as_mut().await.len(), 1);
+        assert!(again(&mut many).is_none());
+        // Was asked for when it was made, and stands for that.
+        let mut unsubscribe = pin!(client.unsubscribe("once"));
+        let answer = unsubscribe.as_mut().await.unwrap();
+        for _ in 0..2 {
+            assert!(matches!(again(&mut unsubscribe), Some(Poll::Ready(Ok(same))) if same == answer));
+        }
+        drop(stream);
+        client.ping().await.unwrap();
+        assert_eq!(broker.accepted("once").len(), 6);
+        assert_eq!(broker.stats().received(PacketType::Subscribe), 3);
+        assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+    }
 }

@@ -175,6 +175,28 @@ async fn a_ping_takes_as_long_as_its_answer_and_says_when_none_can_come() {
 }
 
 #[tokio::test]
+async fn whether_there_is_a_connection_can_be_asked_at_any_time() {
+    for version in VERSIONS {
+        let broker = packetboat_sim::net::Options::new().start().await.unwrap();
+        let mut client = Client::start(options(&broker.url()).version(version)).unwrap();
+        let mut events = client.events();
+        assert!(!client.is_connected(), "its task has not run yet");
+        connected(&mut events).await;
+        assert!(client.is_connected() && client.clone().is_connected());
+        let stopped = broker.stop().await;
+        disconnected(&mut events).await;
+        assert!(!client.is_connected());
+        let broker = stopped.restart(true).await.unwrap();
+        connected(&mut events).await;
+        assert!(client.is_connected());
+        client.disconnect().await.unwrap();
+        assert!(!client.is_connected());
+        client = Client::connect(options(&broker.url()).version(version)).await.unwrap();
+        assert!(client.is_connected(), "as soon as connect has returned");
+    }
+}
+
+#[tokio::test]
 async fn return_codes_read_as_text_and_as_numbers_and_stay_when_the_connection_is_gone() {
     let broker = packetboat_sim::net::Options::new().credentials("user", "right").start().await.unwrap();
     for version in VERSIONS {

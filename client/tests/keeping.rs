@@ -512,6 +512,23 @@ async fn events_that_were_not_taken_in_time_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_demand_nothing_connects_before_something_waits_for_it() {
+    let broker = Inside::new();
+    let network = Network::new([("one", Host::Broker(broker.clone()))]);
+    let client = Client::start(exact(&network).connect_on_demand(true)).unwrap();
+    // Other options are no demand.
+    client.reconfigure(client.options().version(VersionChoice::V311)).unwrap();
+    tokio::time::sleep(Duration::from_hours(5)).await;
+    assert_eq!(network.count(), 0);
+    assert!(matches!(client.state(), State::Offline));
+    let _stream = patient(client.subscribe("a")).await.unwrap();
+    assert_eq!(network.count(), 1);
+    assert!(
+        matches!(client.state(), State::Connected(connected) if connected.version == packetboat::Version::V311)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn on_demand_a_lost_connection_is_restored_when_something_waits_for_it() {
     let broker = Inside::new();
     let network = Network::new([("one", Host::Broker(broker.clone()))]);

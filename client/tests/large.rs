@@ -146,7 +146,23 @@ async fn an_empty_payload_and_one_past_the_longest_need_no_reading() {
         }
         other => panic!("{other:?}"),
     }
+    let endless = client.publish("a", StreamedPayload::new(usize::MAX, never())).qos(QoS::AtLeastOnce).await;
+    assert!(matches!(
+        endless,
+        Err(PublishError::Rejected { reason: RejectReason::TooLarge { .. }, payload: None })
+    ));
     client.disconnect().await.unwrap();
+}
+
+/// The length of a pipe would be told as nothing, and an empty message be sent in its place.
+#[test]
+fn what_has_no_length_is_not_opened() {
+    for path in [std::env::temp_dir(), "/dev/null".into()] {
+        let error = StreamedPayload::open(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path:?} {error}");
+    }
+    let missing = StreamedPayload::open("there/is/no/such/file").unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
@@ -228,10 +244,41 @@ async fn a_file_goes_through_websockets() {
     client.disconnect().await.unwrap();
 }
 
+/// The quota holds up what comes next; it never keeps a message out, or the broker would send it again for ever.
+#[tokio::test]
+async fn a_message_larger_than_all_that_may_wait_arrives() {
+    for version in VERSIONS {
+        for qos in ALL_QOS {
+            let broker = logging_broker().await;
+            let options = options(&broker.url()).version(version).inbound(16, 1000).client_id("narrow");
+            let client = Client::connect(options).await.unwrap();
+            // Both count its bytes.
+            let streams = [client.subscribe("a").await.unwrap(), client.subscribe("+").await.unwrap()];
+            let take_three = async |mut stream: packetboat::Subscriber| {
+                for _ in 0..3 {
+                    assert!(is_right(common::next(&mut stream).await.payload(), 0));
+                }
+            };
+            let [one, other] = streams.map(take_three);
+            let publisher = Client::connect(common::options(&broker.url())).await.unwrap();
+            let publish = async {
+                for _ in 0..3 {
+                    let payload = StreamedPayload::new(SIZE, Pattern::failing(0, usize::MAX));
+                    publisher.publish("a", payload).qos(qos).await.unwrap();
+                }
+            };
+            tokio::join!(one, other, publish);
+            assert_eq!(broker.stats().connections, 2, "nobody was sent away: {version:?} {qos:?}");
+            client.disconnect().await.unwrap();
+            publisher.disconnect().await.unwrap();
+            assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_example_goes_through_mosquitto_and_the_strict_broker() {
-    // Never the measured size: brokers take long for the largest.
-    let size = 24 << 20;
+    let size = measured();
     let (from, to) = (Temporary::of("from", size), Temporary::path("to"));
     let strict = net::Options::new().maximum_packet_size(268_435_460).start().await.unwrap();
     let mosquitto = mosquitto();

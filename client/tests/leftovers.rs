@@ -3,11 +3,14 @@
 #![cfg(all(target_os = "linux", feature = "tls", feature = "websocket"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
+#[path = "common/leftovers.rs"]
+mod leftovers;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use packetboat::{Client, Options, Proxy, Tls};
+use packetboat::{Options, Proxy, Tls};
 use tokio::sync::oneshot;
 
 const ROUNDS: usize = 40;
@@ -51,54 +54,18 @@ async fn broken_off(road: &str, said: &'static [u8]) {
         // An end, or a reset where something was not read.
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    tokio::select! {
-        biased;
-        attempt = Client::connect(options(road, port)) => panic!("{road}: {:?}", attempt.map(drop)),
-        said = told => said.unwrap(),
-    }
-    // Its task sees that nobody waits any more.
-    let metrics = tokio::runtime::Handle::current().metrics();
-    let gone = async {
-        while metrics.num_alive_tasks() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("a task is left behind");
+    leftovers::attempt_until(options(road, port), told, road).await;
     server.join().unwrap();
-}
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-fn resident_bytes() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 #[test]
 fn attempts_broken_off_in_every_handshake_leave_no_task_no_descriptor_and_no_memory() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let all = async || {
+    runtime.block_on(leftovers::leave_nothing(ROUNDS, async || {
         for (road, points) in ROADS {
             for said in points {
                 broken_off(road, said).await;
             }
         }
-    };
-    // What is made once is made now.
-    runtime.block_on(async {
-        all().await;
-        all().await;
-    });
-    let before = (descriptors(), resident_bytes());
-    runtime.block_on(async {
-        for _ in 0..ROUNDS {
-            all().await;
-        }
-    });
-    assert_eq!(descriptors(), before.0, "descriptors");
-    let grown = resident_bytes().saturating_sub(before.1);
-    // Were only those of TLS left, they would be 1.7 MB.
-    assert!(grown < 1 << 20, "{grown} bytes more");
+    }));
 }

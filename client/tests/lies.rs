@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{ALL_QOS, VERSIONS, connected, disconnected, options, within};
 use packetboat::{
-    Attempt, Cause, Client, Dialing, Disconnection, Io, Options, QoS, Reason, SessionMode, Transport,
+    Attempt, Cause, Client, Dialing, Disconnection, Io, Options, QoS, Reason, SessionMode, Stage, Transport,
     VersionChoice,
 };
 use packetboat_core::wire::PacketType;
@@ -149,6 +149,33 @@ async fn answers_in_any_order_are_answers() {
         client.publish("a", "4").qos(QoS::ExactlyOnce).await.unwrap();
         client.disconnect().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_dropped_late_leaves_the_next_message_in_its_place_alone() {
+    let broker = Broker::start().await.unwrap();
+    let client = Client::connect(lasting(&broker, VersionChoice::V5)).await.unwrap();
+    broker.faults().swallow(PacketType::Puback);
+    let publish = |payload| client.publish("a", payload).qos(QoS::AtLeastOnce).enqueue();
+    let (first, second) = (publish("1").await.unwrap(), publish("2").await.unwrap());
+    client.flush().await.unwrap();
+    // The first one's is missing, so that this one's owner has to ask.
+    broker.send_raw(LIAR, &[0x40, 2, 0, 2]);
+    let acknowledged = async {
+        while second.stage() != Stage::Acknowledged {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(Duration::from_secs(10), acknowledged).await;
+    let third = publish("3").await.unwrap();
+    client.flush().await.unwrap();
+    let id = third.packet_id().unwrap().to_be_bytes();
+    let waiting = tokio::spawn(third);
+    tokio::task::yield_now().await;
+    drop(second);
+    broker.send_raw(LIAR, &[0x40, 2, id[0], id[1], 0x40, 2, 0, 1]);
+    within(Duration::from_secs(10), waiting).await.unwrap().unwrap();
+    within(Duration::from_secs(10), first).await.unwrap();
 }
 
 /// The first connection gets this instead of CONNACK, the next ones get what they ask for.

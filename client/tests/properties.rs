@@ -297,6 +297,36 @@ async fn every_property_a_client_may_send_can_be_set() {
     assert_eq!(goodbye.as_properties().session_expiry_interval(), Some(9));
 }
 
+/// What the session must know of is not to be said behind its back.
+#[tokio::test]
+async fn what_has_an_option_is_said_by_it_alone() {
+    let broker = packetboat_sim::net::Broker::start().await.unwrap();
+    let connects = Arc::new(Mutex::new(Vec::new()));
+    let seen = connects.clone();
+    let options = Options::new(&broker.url())
+        .client_id("plain")
+        .session(SessionMode::Clean)
+        .inbound(u16::MAX, 1 << 20)
+        .topic_alias_maximum(0)
+        .properties(all(Place::Connect))
+        .authenticator(Curious::default())
+        .on_packet(move |passing| {
+            if let Some(Packet::Connect(connect)) = passing.packet {
+                seen.lock().unwrap().push(PropertiesBuf::from(connect.properties));
+            }
+        });
+    // No such method there.
+    Client::connect(options).await.unwrap_err();
+    let connects = connects.lock().unwrap();
+    let said = connects[0].as_properties();
+    assert_eq!(said.maximum_packet_size(), Some(256 * 1024 * 1024));
+    assert_eq!(
+        (said.receive_maximum(), said.topic_alias_maximum(), said.session_expiry_interval()),
+        (None, None, None)
+    );
+    assert_eq!(said.request_response_information(), Some(true));
+}
+
 /// PUBREL's are nobody's: the packet log and `Options::on_packet` have them.
 #[tokio::test(start_paused = true)]
 async fn every_property_a_broker_may_send_can_be_read() {

@@ -81,6 +81,26 @@ async fn an_expiry_interval_counts_down_in_the_queue_and_ends_a_message_when_it_
     assert_eq!(begun.elapsed().as_secs(), 20);
 }
 
+/// The task has slept for long, and somebody woke it without looking at the clock.
+#[tokio::test(start_paused = true)]
+async fn an_expiry_interval_begins_when_the_message_is_accepted_whoever_woke_the_task_before() {
+    let client = Client::start(nowhere()).unwrap();
+    let wakes: [fn(&Client); 3] = [
+        |_| {},
+        |client| drop(client.publish("a", "at most once").try_publish().unwrap()),
+        |client| drop(client.messages()),
+    ];
+    for wake in wakes {
+        client.go_offline().await;
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        wake(&client);
+        let begun = tokio::time::Instant::now();
+        let brief = client.publish("a", "brief").qos(QOS1).message_expiry(5).await;
+        assert!(matches!(brief, Err(PublishError::Withdrawn(Withdrawal::Expired))), "{brief:?}");
+        assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_rejects_waits_or_drops_as_it_is_told_and_in_bytes_as_in_messages() {
     for bounds in [(2, 1 << 20), (100, 40)] {

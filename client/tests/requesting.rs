@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::mosquitto::mosquitto;
 use common::{VERSIONS, connected, disconnected, options, within};
 use packetboat::{
-    Client, Incoming, Options, OptionsError, PropertiesBuf, QoS, RequestError, Responder, SessionMode,
-    VersionChoice,
+    Client, Incoming, Options, OptionsError, PropertiesBuf, QoS, Reply, RequestError, Responder, SessionMode,
+    SubscribeError, VersionChoice,
 };
 use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::Config;
@@ -121,7 +121,10 @@ async fn late_and_foreign_answers_are_dropped_and_counted() {
         let responder = server.respond_to("slow", handler).await.unwrap();
         let short = Duration::from_millis(300);
         let error = client.request("slow", "").timeout(short).await.unwrap_err();
-        assert!(matches!(error, RequestError::TimedOut { limit } if limit == short), "{error}");
+        assert!(
+            matches!(error, RequestError::TimedOut { limit, offline: None } if limit == short),
+            "{error}"
+        );
         assert_eq!(client.requests().waiting, 0);
         let _ = within(LONG, done.acquire()).await.unwrap();
         gate.add_permits(1);
@@ -209,6 +212,134 @@ async fn errors_panics_and_load_reach_whoever_asked() {
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_costs_no_room_for_requests_to_come() {
+    let broker = Broker::start().await.unwrap();
+    let narrow = options(&broker.url()).client_id("server").inbound(3, 1 << 20);
+    let server = Client::connect(narrow).await.unwrap();
+    let responder = echo(&server, "boats").await;
+    let client = client(&broker, VersionChoice::V5).await;
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for _ in 0..4 {
+            let error = client.request("boats", "panic").qos(qos).timeout(LONG).await.unwrap_err();
+            assert!(matches!(error, RequestError::Failed { .. }), "{error}");
+        }
+    }
+    client.request("boats", "goes on").qos(QoS::AtLeastOnce).timeout(LONG).await.unwrap();
+    within(LONG, broker.until(|core| core.unfinished("server") == 0)).await;
+    assert_eq!((responder.counts().answered, responder.counts().failed), (9, 8));
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_for_the_broker_becomes_an_error() {
+    let broker = net::Options::new().maximum_packet_size(1000).start().await.unwrap();
+    let client = client(&broker, VersionChoice::V5).await;
+    let large = async |_: Incoming| Ok::<_, String>(vec![0; 1000]);
+    let responder = client.respond_to("large", large).await.unwrap();
+    let error = client.request("large", "").qos(QoS::AtLeastOnce).timeout(LONG).await.unwrap_err();
+    let RequestError::Failed { message } = &error else { panic!("{error}") };
+    assert!(message.contains("the broker takes at most 1000"), "{message}");
+    assert_eq!((responder.counts().answered, responder.counts().undelivered), (0, 1));
+}
+
+#[tokio::test]
+async fn an_answer_may_have_properties_which_are_left_out_for_who_knows_none() {
+    let broker = Broker::start().await.unwrap();
+    for (asking, answering) in [
+        (VersionChoice::V5, VersionChoice::V5),
+        (VersionChoice::V311, VersionChoice::V5),
+        (VersionChoice::V311, VersionChoice::V311),
+    ] {
+        let server = client(&broker, answering).await;
+        let handler = async |request: Incoming| {
+            let mut properties = PropertiesBuf::new();
+            properties.content_type("text/plain")?.correlation_data(b"another's")?;
+            for (name, value) in request.message().properties().user_properties() {
+                properties.user_property(name, value)?;
+            }
+            Ok::<_, packetboat::PropertyError>(Reply::new("yes").properties(properties))
+        };
+        let responder = server.respond_to("a", handler).await.unwrap();
+        let client = client(&broker, asking).await;
+        let mut request = client.request("a", "").timeout(LONG);
+        if asking == VersionChoice::V5 {
+            let mut properties = PropertiesBuf::new();
+            properties.user_property("k", "v").unwrap().user_property("k", "w").unwrap();
+            request = request.properties(properties);
+        }
+        let answer = request.await.unwrap();
+        assert_eq!(answer.payload(), b"yes");
+        if asking == VersionChoice::V5 {
+            assert_eq!(answer.properties().content_type(), Some("text/plain"));
+            assert_eq!(answer.properties().user_properties().collect::<Vec<_>>(), [("k", "v"), ("k", "w")]);
+        } else {
+            assert!(answer.properties().is_empty());
+        }
+        within(LONG, responder.stop()).await;
+    }
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+}
+
+/// Retained, a request would be made again at every subscription, and an answer be the one to all that is asked later.
+#[tokio::test]
+async fn defaults_of_messages_are_not_those_of_requests_and_answers() {
+    for version in VERSIONS {
+        let broker = net::Options::new().keep_log().start().await.unwrap();
+        let options =
+            options(&broker.url()).version(version).default_retain(true).default_qos(QoS::ExactlyOnce);
+        let client = Client::connect(options.client_id("both")).await.unwrap();
+        let responder = client
+            .respond_to("boats", async |request: Incoming| match request.payload() {
+                b"fail" => Err("no such boat"),
+                b"panic" => panic!("asked to"),
+                _ => Ok("yes"),
+            })
+            .await
+            .unwrap();
+        for payload in ["ask", "fail", "panic"] {
+            let answer = client.request("boats", payload).timeout(LONG).await;
+            assert_eq!(answer.is_ok(), payload == "ask");
+        }
+        let accepted = broker.accepted("both");
+        assert_eq!(accepted.len(), 6);
+        assert!(accepted.iter().all(|one| !one.message.retain && one.message.qos == QoS::AtMostOnce));
+        drop(responder);
+    }
+}
+
+#[tokio::test]
+async fn the_longest_limit_is_one_and_a_wrong_topic_is_told_on_both_versions() {
+    let broker = Broker::start().await.unwrap();
+    let server = client(&broker, VersionChoice::V5).await;
+    let responder = echo(&server, "boats").await;
+    for version in VERSIONS {
+        let client = client(&broker, version).await;
+        let longest = client.request("boats", "").timeout(Duration::MAX);
+        within(LONG, longest.into_future()).await.unwrap();
+        for wrong in ["", "boats/#", "a\0"] {
+            let error = within(LONG, client.request(wrong, "").into_future()).await.unwrap_err();
+            assert!(matches!(error, RequestError::NotSent(packetboat::PublishError::Topic(_))), "{error}");
+        }
+    }
+    drop(responder);
+}
+
+/// On 3.1.1 a broker keeps from the responder where a client of 5.0 wants its answer.
+#[tokio::test]
+async fn a_responder_on_3_1_1_cannot_answer_what_was_asked_by_properties() {
+    let broker = Broker::start().await.unwrap();
+    let server = client(&broker, VersionChoice::V311).await;
+    let responder = echo(&server, "boats").await;
+    let client = client(&broker, VersionChoice::V5).await;
+    let short = Duration::from_millis(300);
+    let error = client.request("boats", "").qos(QoS::AtLeastOnce).timeout(short).await.unwrap_err();
+    assert!(matches!(error, RequestError::TimedOut { .. }), "{error}");
+    while responder.counts().unanswerable == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn the_response_topic_is_the_brokers_or_the_options() {
     let information = Some("reply/to/me".to_owned());
     let config = Config { response_information: information, ..Config::default() };
@@ -252,6 +383,23 @@ async fn a_responder_only_answers_where_it_may() {
     server.publish("doors/mark", "").qos(QoS::AtLeastOnce).await.unwrap();
     assert_eq!(common::next(&mut spied).await.topic(), "doors/mark");
     assert_eq!((responder.counts().answered, responder.counts().unanswerable), (2, 1));
+}
+
+#[tokio::test]
+async fn a_responder_answers_for_topics_that_its_filter_matches_and_no_others() {
+    let broker = Broker::start().await.unwrap();
+    let server = client(&broker, VersionChoice::V5).await;
+    let responder = echo(&server, "x/+/+/+/+").await;
+    let mut spied = server.subscribe("r/#").await.unwrap();
+    // Asks `x`, which is somebody else's; the message has as many levels as the filter.
+    server.publish("x/$request/r/c/1", "").qos(QoS::AtLeastOnce).await.unwrap();
+    // With properties, the topic is the topic.
+    let mut properties = PropertiesBuf::new();
+    properties.response_topic("r/2").unwrap();
+    server.publish("x/$request/r/c/1", "?").properties(properties).qos(QoS::AtLeastOnce).await.unwrap();
+    let answer = common::next(&mut spied).await;
+    assert_eq!((answer.topic(), text(answer.payload())), ("r/2", "x/$request/r/c/1 ?".into()));
+    assert_eq!((responder.counts().answered, responder.counts().unanswerable), (1, 1));
 }
 
 #[tokio::test]
@@ -348,6 +496,29 @@ async fn a_refused_response_topic_is_an_error_that_says_so() {
         assert!(error.to_string().contains("response_prefix"), "{error}");
         // It goes on.
         client.publish("a", "").qos(QoS::AtLeastOnce).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_waits_when_the_response_topic_is_unsubscribed_is_told_so_and_the_next_request_subscribes() {
+    for version in VERSIONS {
+        let broker = Broker::start().await.unwrap();
+        let client =
+            Client::connect(options(&broker.url()).version(version).client_id("asker")).await.unwrap();
+        let asking = client.clone();
+        let waiting = tokio::spawn(async move { asking.request("nobody", "").timeout(LONG).await });
+        while client.requests().waiting == 0 {
+            tokio::task::yield_now().await;
+        }
+        let deep = if client.limits().properties { "" } else { "/#" };
+        client.unsubscribe(&format!("responses/asker{deep}")).await.unwrap();
+        let error = within(LONG, waiting).await.unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "the response topic was unsubscribed before the answer came");
+        assert!(matches!(error, RequestError::NotSubscribed(SubscribeError::Unsubscribed)));
+        let server = self::client(&broker, version).await;
+        let responder = echo(&server, "a").await;
+        assert_eq!(client.request("a", "again").timeout(LONG).await.unwrap().payload(), b"a again");
+        drop(responder);
     }
 }
 

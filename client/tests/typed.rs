@@ -38,6 +38,12 @@ struct Place {
     open: bool,
 }
 
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+struct Wide {
+    up: u128,
+    down: i128,
+}
+
 const TEMPLATE: &str = "b/{wing}/{room}/{floor}/x/{id}/{ratio}/{door}/{open}";
 
 fn place() -> Place {
@@ -71,6 +77,9 @@ fn a_topic_is_made_of_a_struct_and_read_back() {
     let text = topic.topic(&place()).unwrap();
     assert_eq!(text, format!("b/west/Küche 1/-3/x/{}/0.25/ß/true", u64::MAX));
     assert_eq!(topic.levels(&text).unwrap(), place());
+    let wide = TypedTopic::<Wide, ()>::new("{up}/{down}").unwrap();
+    assert_eq!(wide.topic(&Wide { up: 7, down: -7 }).unwrap(), "7/-7");
+    assert_eq!(wide.levels("7/-7").unwrap(), Wide { up: 7, down: -7 });
     let nothing = TypedTopic::<(), u8>::new("a//b").unwrap();
     assert_eq!((nothing.topic(&()).unwrap().as_str(), nothing.levels("a//b")), ("a//b", Ok(())));
 }
@@ -86,6 +95,11 @@ fn a_level_that_would_be_another_topic_is_refused() {
     assert_eq!(with("a#"), Err(EncodeError::Topic(TopicError::WildcardInName)));
     let other = TypedTopic::<Place, ()>::new("{nobody}").unwrap();
     assert_eq!(other.topic(&place()), Err(EncodeError::Missing("nobody".into())));
+    // Wildcards at the front do not match what is the server's.
+    let first = TypedTopic::<std::collections::BTreeMap<&str, &str>, ()>::new("{a}/{b}").unwrap();
+    let dollar = |a, b| first.topic(&[("a", a), ("b", b)].into());
+    assert_eq!(dollar("$SYS", "b"), Err(EncodeError::Level("a".into())));
+    assert_eq!(dollar("a", "$b"), Ok("a/$b".into()));
     assert!(matches!(TypedTopic::<u8, ()>::new("{a}").unwrap().topic(&1), Err(EncodeError::Levels(_))));
 }
 
@@ -98,6 +112,7 @@ fn what_is_no_template_is_refused() {
     }
     assert_eq!(new("{a}/b/{a}"), Err(TemplateError::Twice("a".into())));
     assert_eq!(new(""), Err(TemplateError::Topic(TopicError::Empty)));
+    assert_eq!(new("$share/crew/{a}"), Err(TemplateError::Shared));
     assert_eq!(new("a/{b}/c/{d}"), Ok("a/+/c/+".into()));
 }
 
@@ -149,6 +164,60 @@ async fn a_wrong_message_is_an_item_and_the_stream_goes_on() {
         client.disconnect().await.unwrap();
         assert!(stream.next().await.is_none());
     }
+    assert!(broker.violations().is_empty(), "{:?}", broker.violations());
+}
+
+#[tokio::test]
+async fn callbacks_batches_and_the_stream_of_everything_are_typed_too() {
+    let broker = net::Options::new().start().await.unwrap();
+    let client = Client::connect(options(&broker.url())).await.unwrap();
+    let topic = TypedTopic::<Number, u8>::new("n/{n}").unwrap();
+    let mut all = client.messages().typed(&topic);
+    let none = all.next_within(Duration::from_millis(1)).await.unwrap_err();
+    assert_eq!(none.limit, Duration::from_millis(1));
+    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let answer = TypedTopic::<(), u8>::new("answer").unwrap();
+    let mut answers = client.subscribe(answer.filter()).await.unwrap().typed(&answer);
+    let callback = client
+        .subscription(topic.filter())
+        .also("other")
+        .qos(QoS::AtLeastOnce)
+        .call_typed(&topic, move |client, item| {
+            let (said, answer) = (said.clone(), answer.clone());
+            async move {
+                said.send(
+                    item.as_ref()
+                        .map(|item| (item.levels.n, item.payload))
+                        .map_err(|error| error.problem.clone()),
+                )
+                .unwrap();
+                if let Ok(item) = item {
+                    let message = answer.message(&(), &item.payload).unwrap();
+                    client.publish_typed(&message).await.unwrap();
+                }
+            }
+        })
+        .await
+        .unwrap();
+    client.publish("other", "1").qos(QoS::AtLeastOnce).await.unwrap();
+    for n in 1..=3 {
+        let message = topic.message(&Number { n }, &(n * 10)).unwrap();
+        client.publish_typed(&message).qos(QoS::AtLeastOnce).await.unwrap();
+    }
+    let expected = [Err(Problem::Topic), Ok((1, 10)), Ok((2, 20)), Ok((3, 30))];
+    for expected in &expected {
+        assert_eq!(within(Duration::from_secs(20), heard.recv()).await.as_ref(), Some(expected));
+    }
+    assert_eq!(callback.panicked(), 0);
+    let mut batch = Vec::new();
+    while batch.len() < 3 {
+        batch.extend(within(Duration::from_secs(20), answers.next_batch(10)).await);
+    }
+    let batch: Vec<u8> = batch.into_iter().map(|item| item.unwrap().payload).collect();
+    assert_eq!(batch, [10, 20, 30]);
+    let first = all.next_within(Duration::from_secs(20)).await.unwrap().unwrap();
+    assert_eq!(first.err().unwrap().problem, Problem::Topic);
+    client.disconnect().await.unwrap();
     assert!(broker.violations().is_empty(), "{:?}", broker.violations());
 }
 

@@ -9,13 +9,13 @@ mod scram;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use packetboat_core::session::{Breach, Phase};
 use packetboat_core::wire::{Packet, Properties, PropertiesBuf, Reason};
 
-use crate::shared::{Inner, Shared, remember};
+use crate::shared::{Inner, Key, Shared, Slab, remember};
+use crate::{Client, ConnectStage};
 
 #[cfg(feature = "scram")]
 pub use scram::{Scram, ScramHash};
@@ -23,6 +23,37 @@ pub use scram::{Scram, ScramHash};
 /// A method of enhanced authentication, set by [`Options::authenticator`](crate::Options::authenticator).
 ///
 /// Its code runs in the client's task and must not block: what has to be fetched is fetched before.
+///
+/// ```
+/// use packetboat::{AuthenticationError, Authenticator, Exchange, Options};
+///
+/// /// A ticket, and nothing else.
+/// struct Ticket(Vec<u8>);
+///
+/// impl Authenticator for Ticket {
+///     fn method(&self) -> &str {
+///         "TICKET"
+///     }
+///
+///     fn begin(&self) -> Result<Box<dyn Exchange>, AuthenticationError> {
+///         Ok(Box::new(Showing(self.0.clone())))
+///     }
+/// }
+///
+/// struct Showing(Vec<u8>);
+///
+/// impl Exchange for Showing {
+///     fn first(&mut self) -> Result<Option<Vec<u8>>, AuthenticationError> {
+///         Ok(Some(std::mem::take(&mut self.0)))
+///     }
+///
+///     fn step(&mut self, _: Option<&[u8]>) -> Result<Option<Vec<u8>>, AuthenticationError> {
+///         Ok(None)
+///     }
+/// }
+///
+/// let options = Options::new("mqtt://localhost").authenticator(Ticket(b"7".to_vec()));
+/// ```
 pub trait Authenticator: Send + Sync + 'static {
     /// The name of the method, which both sides have agreed on.
     fn method(&self) -> &str;
@@ -59,7 +90,7 @@ pub trait Exchange: Send {
 }
 
 /// Why an exchange cannot go on, in the words of its method.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct AuthenticationError(String);
 
 impl AuthenticationError {
@@ -78,7 +109,7 @@ impl fmt::Display for AuthenticationError {
 impl std::error::Error for AuthenticationError {}
 
 /// Why a client was not authenticated again.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ReauthenticateError {
     /// There is no connection, or it has no [authenticator](crate::Options::authenticator).
@@ -109,19 +140,22 @@ impl std::error::Error for ReauthenticateError {}
 #[derive(Default)]
 pub(crate) struct Authentication {
     exchange: Option<Box<dyn Exchange>>,
+    /// The broker asked for a step of it.
+    has_stepped: bool,
     /// For the AUTH and CONNACK packets of the read at hand.
     verdicts: VecDeque<Verdict>,
     /// Why we left.
     failure: Option<AuthenticationError>,
-    again: Again,
+    /// The re-authentication under way. Whoever asked for it may be gone.
+    running: Option<Key>,
+    again: Slab<Again>,
 }
 
+/// Somebody waits for the end of a re-authentication.
 #[derive(Default)]
-enum Again {
-    #[default]
-    No,
-    Running(Option<Waker>),
-    Done(Result<(), ReauthenticateError>),
+struct Again {
+    result: Option<Result<(), ReauthenticateError>>,
+    waker: Option<Waker>,
 }
 
 /// Data and words of the AUTH that follows, if one does.
@@ -168,6 +202,7 @@ pub(crate) fn look(shared: &Shared, packets: &[Packet<'_>]) {
     }
     if let Some(authentication) = &mut shared.lock().authentication {
         authentication.exchange = current;
+        authentication.has_stepped |= !verdicts.is_empty();
         authentication.verdicts = verdicts;
     }
 }
@@ -209,9 +244,10 @@ impl Inner {
     /// AUTH with success, or the end of the connection.
     pub(crate) fn end_again(&mut self, result: Result<(), ReauthenticateError>) {
         let Some(authentication) = &mut self.authentication else { return };
-        if let Again::Running(waker) = &mut authentication.again {
-            self.deferred.wake.extend(waker.take());
-            authentication.again = Again::Done(result);
+        let Some(key) = authentication.running.take() else { return };
+        if let Some(again) = authentication.again.get_mut(key) {
+            self.deferred.wake.extend(again.waker.take());
+            again.result = Some(result);
         }
     }
 
@@ -222,8 +258,15 @@ impl Inner {
         }
         let authentication = self.authentication.get_or_insert_default();
         authentication.exchange = exchange;
+        authentication.has_stepped = false;
         authentication.verdicts.clear();
         authentication.failure = None;
+    }
+
+    /// What the broker has not said yet while connecting.
+    pub(crate) fn awaited(&self) -> ConnectStage {
+        let takes_steps = self.authentication.as_ref().is_some_and(|with| with.has_stepped);
+        if takes_steps { ConnectStage::Authentication } else { ConnectStage::Answer }
     }
 
     /// Why we left, if that was it.
@@ -232,28 +275,25 @@ impl Inner {
     }
 }
 
-/// Authenticates a connection again; made by [`Client::reauthenticate`](crate::Client::reauthenticate). Dropped, the
-/// exchange goes on and nobody learns its end.
-#[must_use = "futures do nothing unless awaited"]
-pub struct Reauthenticate<'a> {
-    shared: &'a Arc<Shared>,
-    begun: bool,
-}
-
-impl<'a> Reauthenticate<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
-        Self { shared, begun: false }
+impl Client {
+    /// Authenticates the connection again, with the [authenticator](crate::Options::authenticator) (5.0): before a ticket
+    /// expires, for example. Messages go on meanwhile. A broker that refuses ends the connection. 3.1.1 cannot:
+    /// [`ReauthenticateError::NotPossible`](crate::ReauthenticateError::NotPossible). Dropped, the exchange goes on and
+    /// nobody learns its end.
+    pub async fn reauthenticate(&self) -> Result<(), ReauthenticateError> {
+        let key = self.begin_again()?;
+        Reauthenticating { shared: self.shared(), key }.await
     }
 
-    fn begin(&self) -> Result<(), ReauthenticateError> {
-        let settings = self.shared.settings();
-        let Some(authenticator) = &settings.options.exchange.authenticator else {
+    fn begin_again(&self) -> Result<Key, ReauthenticateError> {
+        let settings = self.shared().settings();
+        let Some(authenticator) = &settings.options.choices.exchange.authenticator else {
             return Err(ReauthenticateError::NotPossible);
         };
         let (mut exchange, first) = begin(&**authenticator).map_err(ReauthenticateError::Method)?;
         let words = exchange.words();
-        let mut inner = self.shared.lock();
-        if matches!(inner.authentication.get_or_insert_default().again, Again::Running(_)) {
+        let mut inner = self.shared().lock();
+        if inner.authentication.get_or_insert_default().running.is_some() {
             return Err(ReauthenticateError::UnderWay);
         }
         let now = inner.time();
@@ -269,38 +309,39 @@ impl<'a> Reauthenticate<'a> {
         }
         let authentication = inner.authentication.get_or_insert_default();
         authentication.exchange = Some(exchange);
-        authentication.again = Again::Running(None);
+        let key = authentication.again.insert(Again::default());
+        authentication.running = Some(key);
         inner.wake_task();
-        Ok(())
+        Ok(key)
     }
 }
 
-impl Future for Reauthenticate<'_> {
+struct Reauthenticating<'a> {
+    shared: &'a Shared,
+    key: Key,
+}
+
+impl Future for Reauthenticating<'_> {
     type Output = Result<(), ReauthenticateError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if !this.begun {
-            if let Err(error) = this.begin() {
-                return Poll::Ready(Err(error));
-            }
-            this.begun = true;
-        }
-        let mut guard = this.shared.lock();
+        let mut guard = self.shared.lock();
         let inner = &mut *guard;
-        match &mut inner.authentication.get_or_insert_default().again {
-            Again::Running(waker) => {
-                remember(waker, cx.waker(), &mut inner.deferred.retired);
-                Poll::Pending
-            }
-            Again::Done(result) => Poll::Ready(result.clone()),
-            Again::No => Poll::Ready(Err(ReauthenticateError::Disconnected)),
+        let again = inner.authentication.as_mut().and_then(|with| with.again.get_mut(self.key));
+        let Some(again) = again else { return Poll::Ready(Err(ReauthenticateError::Disconnected)) };
+        if let Some(result) = again.result.take() {
+            return Poll::Ready(result);
         }
+        remember(&mut again.waker, cx.waker(), &mut inner.deferred.retired);
+        Poll::Pending
     }
 }
 
-impl fmt::Debug for Reauthenticate<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reauthenticate").finish_non_exhaustive()
+impl Drop for Reauthenticating<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.shared.lock();
+        let gone = inner.authentication.as_mut().and_then(|with| with.again.remove(self.key));
+        drop(inner);
+        drop(gone);
     }
 }

@@ -145,7 +145,9 @@ impl Exchange for Conversation {
     }
 
     fn finish(&mut self, data: Option<&[u8]>) -> Result<(), AuthenticationError> {
-        let said = text(data)?.strip_prefix("v=").and_then(|proof| STANDARD.decode(proof).ok());
+        // Extensions may follow (RFC 5802, 7), as in a challenge.
+        let first = text(data)?.split(',').next().unwrap_or_default();
+        let said = first.strip_prefix("v=").and_then(|proof| STANDARD.decode(proof).ok());
         match (&self.signature, said) {
             (Some(expected), Some(said)) if *expected == said => Ok(()),
             _ => Err(AuthenticationError::new(
@@ -244,6 +246,7 @@ mod tests {
             p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
         assert_eq!(conversation.step(Some(CHALLENGE)).unwrap().unwrap(), last);
         conversation.finish(Some(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")).unwrap();
+        conversation.finish(Some(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=,x=later")).unwrap();
         assert!(conversation.finish(Some(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=")).is_err());
         assert!(conversation.finish(None).is_err());
     }

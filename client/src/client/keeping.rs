@@ -25,6 +25,18 @@ impl Client {
     /// Leaves the broker and stays offline until [`connect_now`](Self::connect_now). Nothing is lost: what is on the way
     /// may come to its end, for at most [`drain_timeout`](Options::drain_timeout); what is accepted, also from now on,
     /// waits in the queue; streams and subscriptions stay. Returns when the connection is closed, or it was called off.
+    ///
+    /// ```no_run
+    /// use packetboat::QoS;
+    ///
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.go_offline().await;
+    /// // Accepted, and sent when there is a connection again.
+    /// client.publish("log", "at sea").qos(QoS::AtLeastOnce).enqueue().await?;
+    /// client.connect_now();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn go_offline(&self) {
         let shared = &self.handle.shared;
         let mut watch = shared.watch();
@@ -75,8 +87,8 @@ impl Client {
     pub fn reconfigure(&self, options: impl Into<Options>) -> Result<(), OptionsError> {
         let mut options = options.into();
         let shared = &self.handle.shared;
-        if options.client_id.is_none() && options.session == SessionMode::UntilDisconnect {
-            options.client_id = Some(shared.lock().client_id.to_string());
+        if options.client_id.is_none() && options.choices.session == SessionMode::UntilDisconnect {
+            options.client_id = Some(shared.lock().client_id.clone());
         }
         let settings = Arc::new(options.settle()?);
         shared.lock().wish(|wishes| wishes.settings = Some(settings));
@@ -85,6 +97,20 @@ impl Client {
 
     /// Calls `handler` with every [`Event`](crate::Event) from now on, until the guard is dropped. It is called by the
     /// task or thread that made it happen, which waits for it: it must be brief.
+    ///
+    /// ```no_run
+    /// use packetboat::{Client, Event};
+    ///
+    /// # fn example(client: Client) {
+    /// client
+    ///     .on_event(|event| {
+    ///         if let Event::Disconnected { .. } = event {
+    ///             eprintln!("gone");
+    ///         }
+    ///     })
+    ///     .keep();
+    /// # }
+    /// ```
     #[must_use = "dropping it removes the handler"]
     pub fn on_event(&self, handler: impl FnMut(&Event) + Send + 'static) -> EventHandler {
         let key = self.handle.shared.lock().listeners.add_handler(Handler::new(handler));

@@ -12,7 +12,20 @@ use crate::settings::OptionsError;
 use crate::{DialError, Server};
 
 /// Why no connection came about.
-#[derive(Clone, Debug)]
+///
+/// ```no_run
+/// use packetboat::{Client, ConnectError, Reason};
+///
+/// # async fn example() -> Result<(), ConnectError> {
+/// match Client::connect("mqtt://localhost").await {
+///     Err(ConnectError::Refused { reason: Reason::BAD_USER_NAME_OR_PASSWORD, .. }) => println!("ask for another one"),
+///     Err(error) => println!("{error}"),
+///     Ok(_client) => println!("connected"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The options are wrong; nothing was tried.
@@ -99,6 +112,8 @@ pub enum ConnectStage {
     WebSocket,
     /// The broker's answer to CONNECT.
     Answer,
+    /// The end of an exchange of [authentication](crate::Options::authenticator) that the broker took up.
+    Authentication,
 }
 
 impl fmt::Display for ConnectError {
@@ -153,6 +168,7 @@ impl fmt::Display for ConnectStage {
             Self::Tls => "the TLS handshake was not finished, does this port expect TLS?",
             Self::WebSocket => "the WebSocket request was not answered, is it a WebSocket port?",
             Self::Answer => "CONNECT was not answered, is it an MQTT broker, and does it expect TLS?",
+            Self::Authentication => "the broker did not bring the exchange of authentication to an end",
         })
     }
 }

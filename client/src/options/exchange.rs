@@ -35,7 +35,7 @@ impl Options {
     /// fallen back to; chosen by hand, it is an error.
     #[must_use]
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
-        self.exchange.authenticator = Some(Arc::new(authenticator));
+        self.choose().exchange.authenticator = Some(Arc::new(authenticator));
         self
     }
 
@@ -43,7 +43,7 @@ impl Options {
     /// `responses`.
     #[must_use]
     pub fn response_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.exchange.response_prefix = prefix.into();
+        self.choose().exchange.response_prefix = prefix.into();
         self
     }
 
@@ -51,7 +51,7 @@ impl Options {
     /// [answers](crate::Client::request) come. Default: false. 3.1.1 cannot be asked.
     #[must_use]
     pub fn response_information(mut self, wanted: bool) -> Self {
-        self.exchange.response_information = wanted;
+        self.choose().exchange.response_information = wanted;
         self
     }
 }

@@ -8,21 +8,27 @@ use packetboat_core::session::ConnectOptions;
 
 use super::{Jitter, Options};
 use crate::hooks::{Failure, OnFailure, Preparing, Refusals};
-use crate::{Client, Connected, ServerOptions};
+use crate::{Client, Connected, Server, ServerOptions};
 
 impl Options {
+    /// The server that is tried first; `None` if its URL is wrong, which [`Client::start`](crate::Client::start) reports.
+    #[must_use]
+    pub fn first_server(&self) -> Option<&Server> {
+        self.server.as_ref().ok()
+    }
+
     /// A further server, with what is its own. It has its turn when the one before has failed after its longest wait, and
     /// keeps it for as long as it works; the last one is followed by the first. Default: none.
     #[must_use]
     pub fn or_server(mut self, server: impl Into<ServerOptions>) -> Self {
-        self.more_servers.push(server.into());
+        self.choose().more_servers.push(server.into());
         self
     }
 
     /// Shortest and longest wait between attempts; each wait doubles the one before. Default: 1 s and 120 s.
     #[must_use]
     pub fn backoff(mut self, minimum: Duration, maximum: Duration) -> Self {
-        self.backoff = (minimum, maximum.max(minimum));
+        self.choose().backoff = (minimum, maximum.max(minimum));
         self
     }
 
@@ -31,28 +37,28 @@ impl Options {
     /// seconds. Default: zero.
     #[must_use]
     pub fn probe_ahead(mut self, time: Duration) -> Self {
-        self.probe_ahead = time;
+        self.choose().probe_ahead = time;
         self
     }
 
     /// How waits are made random. Default: [`Jitter::Full`].
     #[must_use]
     pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
+        self.choose().jitter = jitter;
         self
     }
 
     /// A connection that stood so long starts the backoff anew. Default: 30 s.
     #[must_use]
     pub fn stable_after(mut self, time: Duration) -> Self {
-        self.stable_after = time;
+        self.choose().stable_after = time;
         self
     }
 
     /// Retries after a first attempt, across servers, before the client gives up. Default: no limit.
     #[must_use]
     pub fn retry_limit(mut self, retries: u32) -> Self {
-        self.retry_limit = Some(retries);
+        self.choose().retry_limit = Some(retries);
         self
     }
 
@@ -60,7 +66,7 @@ impl Options {
     /// if it is not back. Default: never, a server is kept for as long as it works.
     #[must_use]
     pub fn return_after(mut self, time: Duration) -> Self {
-        self.return_after = Some(time);
+        self.choose().return_after = Some(time);
         self
     }
 
@@ -68,7 +74,7 @@ impl Options {
     /// jitter up to a tenth earlier. For servers that end connections when credentials expire. Default: never.
     #[must_use]
     pub fn renew_after(mut self, time: Duration) -> Self {
-        self.renew_after = Some(time);
+        self.choose().renew_after = Some(time);
         self
     }
 
@@ -76,7 +82,7 @@ impl Options {
     /// in any case, and [`on_failure`](Self::on_failure) is asked first. Default: [`Refusals::RetrySlowly`].
     #[must_use]
     pub fn on_refusal(mut self, refusals: Refusals) -> Self {
-        self.refusals = refusals;
+        self.choose().refusals = refusals;
         self
     }
 
@@ -84,23 +90,30 @@ impl Options {
     /// servers counts again. User and password go there too; zero follows nobody. Default: 3. Only 5.0 knows how.
     #[must_use]
     pub fn redirect_limit(mut self, servers: u8) -> Self {
-        self.redirect_limit = servers;
+        self.choose().redirect_limit = servers;
         self
     }
 
-    /// A lost connection is not restored until something waits for one: a message, a subscription, a flush. Nothing is
-    /// received meanwhile. Default: false, it is restored at once.
+    /// A lost connection is not restored, and the first of a client that was [started](crate::Client::start) not made, until
+    /// something waits for one: a message, a subscription, a flush, [`connect_now`](crate::Client::connect_now). Nothing is
+    /// received meanwhile. Default: false, it is at once.
     #[must_use]
     pub fn connect_on_demand(mut self, on_demand: bool) -> Self {
-        self.on_demand = on_demand;
+        self.choose().on_demand = on_demand;
         self
+    }
+
+    /// Is it so?
+    #[must_use]
+    pub fn connects_on_demand(&self) -> bool {
+        self.choices.on_demand
     }
 
     /// No attempt is made before the system's clock shows this time: for devices whose clock is not set yet when they
     /// start, with credentials or certificates that depend on it. Default: not looked at.
     #[must_use]
     pub fn require_clock(mut self, earliest: SystemTime) -> Self {
-        self.require_clock = Some(earliest);
+        self.choose().require_clock = Some(earliest);
         self
     }
 
@@ -123,7 +136,7 @@ impl Options {
         mut self,
         prepare: impl for<'a> Fn(&'a mut ConnectOptions) -> Preparing<'a> + Send + Sync + 'static,
     ) -> Self {
-        self.hooks.get_or_insert_default().before_connect = Some(Arc::new(prepare));
+        self.choose().hooks.get_or_insert_default().before_connect = Some(Arc::new(prepare));
         self
     }
 
@@ -137,7 +150,7 @@ impl Options {
         let greet = move |client, connected| -> Pin<Box<dyn Future<Output = ()> + Send>> {
             Box::pin(greet(client, connected))
         };
-        self.hooks.get_or_insert_default().after_connect = Some(Arc::new(greet));
+        self.choose().hooks.get_or_insert_default().after_connect = Some(Arc::new(greet));
         self
     }
 
@@ -146,7 +159,7 @@ impl Options {
     /// [`on_refusal`](Self::on_refusal) and [`retry_limit`](Self::retry_limit) decide. It must be brief.
     #[must_use]
     pub fn on_failure(mut self, decide: impl Fn(&Failure<'_>) -> OnFailure + Send + Sync + 'static) -> Self {
-        self.hooks.get_or_insert_default().on_failure = Some(Arc::new(decide));
+        self.choose().hooks.get_or_insert_default().on_failure = Some(Arc::new(decide));
         self
     }
 }

@@ -9,7 +9,7 @@ impl Options {
     /// Messages above this QoS are sent at this QoS. Default: 2.
     #[must_use]
     pub fn maximum_qos(mut self, qos: QoS) -> Self {
-        self.maximum_qos = qos;
+        self.choose().maximum_qos = qos;
         self
     }
 
@@ -17,21 +17,22 @@ impl Options {
     /// message larger than the bound in bytes is taken when nothing else waits.
     #[must_use]
     pub fn queue(mut self, messages: usize, bytes: usize) -> Self {
-        (self.queue_messages, self.queue_bytes) = (messages.max(1), bytes);
+        let choices = self.choose();
+        (choices.queue_messages, choices.queue_bytes) = (messages.max(1), bytes);
         self
     }
 
     /// What a publish does when the queue is full. Default: [`QueuePolicy::Wait`].
     #[must_use]
     pub fn queue_policy(mut self, policy: QueuePolicy) -> Self {
-        self.queue_policy = policy;
+        self.choose().queue_policy = policy;
         self
     }
 
     /// Keep QoS 0 messages while offline (true), or drop them at once. Default: true.
     #[must_use]
     pub fn queue_qos0_offline(mut self, keep: bool) -> Self {
-        self.queue_qos0_offline = keep;
+        self.choose().queue_qos0_offline = keep;
         self
     }
 
@@ -40,7 +41,7 @@ impl Options {
     /// [`PublishError::Uncertain`](crate::PublishError::Uncertain) (false). Default: true.
     #[must_use]
     pub fn resend_unresolved(mut self, resend: bool) -> Self {
-        self.resend_unresolved = resend;
+        self.choose().resend_unresolved = resend;
         self
     }
 
@@ -48,7 +49,7 @@ impl Options {
     /// accepted is sent there, what was kept there for this client is forgotten. Default: false.
     #[must_use]
     pub fn shared_sessions(mut self, shared: bool) -> Self {
-        self.shared_sessions = shared;
+        self.choose().shared_sessions = shared;
         self
     }
 
@@ -57,21 +58,21 @@ impl Options {
     /// least; zero: never. Default: 5.
     #[must_use]
     pub fn poison_limit(mut self, connections: u8) -> Self {
-        self.poison_limit = connections;
+        self.choose().poison_limit = connections;
         self
     }
 
     /// The delivery guarantee of messages that do not say theirs. Default: QoS 0.
     #[must_use]
     pub fn default_qos(mut self, qos: QoS) -> Self {
-        self.defaults.qos = qos;
+        self.choose().defaults.qos = qos;
         self
     }
 
     /// The retain flag of messages that do not say theirs. Default: false.
     #[must_use]
     pub fn default_retain(mut self, retain: bool) -> Self {
-        self.defaults.retain = retain;
+        self.choose().defaults.retain = retain;
         self
     }
 
@@ -89,8 +90,8 @@ impl Options {
     #[must_use]
     pub fn topic_defaults(mut self, filter: &str, defaults: TopicDefaults) -> Self {
         match filter.parse() {
-            Ok(filter) => self.defaults.add(filter, defaults),
-            Err(error) => self.wrong_default = Some(error),
+            Ok(filter) => self.choose().defaults.add(filter, defaults),
+            Err(error) => self.choose().wrong_default = Some(error),
         }
         self
     }

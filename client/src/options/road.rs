@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Options;
 use crate::transport::ProxyChoice;
-use crate::{Proxy, Tcp, Tls, Transport, WebSocket};
+use crate::{Attempt, DialError, Io, Proxy, Server, Tcp, Tls, Transport, UrlError, WebSocket};
 
 impl Options {
     /// How TCP connections are made. Default: [`Tcp::new`].
@@ -43,6 +43,26 @@ impl Options {
     pub fn websocket(mut self, websocket: WebSocket) -> Self {
         Arc::make_mut(&mut self.road).websocket = websocket;
         self
+    }
+
+    /// An attempt to reach the first server by this road, which has not begun. For [`dial`](Self::dial), and for
+    /// programs that want to look at a layer alone.
+    pub fn attempt(&self) -> Result<Attempt, UrlError> {
+        Ok(Attempt::on(self.road.clone(), self.lead(self.server.clone()?)?))
+    }
+
+    /// Where an address leads with these options: a transport of somebody else's knows itself what it can reach.
+    pub(crate) fn lead(&self, server: Server) -> Result<Server, UrlError> {
+        if self.transport.is_some() { Ok(self.road.secure(server)) } else { self.road.signpost(server) }
+    }
+
+    /// Opens the byte stream a client would speak on, and says nothing: for programs that test a broker packet by packet.
+    /// There is no time limit.
+    pub async fn dial(&self, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
+        match &self.transport {
+            Some(transport) => transport.dial(attempt).await,
+            None => self.road.dial(attempt).await,
+        }
     }
 
     /// A way to the server of your own, instead of the one that the address names.

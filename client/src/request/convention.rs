@@ -1,7 +1,7 @@
 //! Where an answer goes, and what kind of answer it is: in properties, or in the topic.
 
 use packetboat_core::topic::{TopicFilter, TopicName};
-use packetboat_core::wire::PropertiesBuf;
+use packetboat_core::wire::{PropertiesBuf, Property};
 
 use crate::Message;
 
@@ -49,9 +49,11 @@ pub(super) fn request_filter(filter: &TopicFilter) -> Option<String> {
     (!text.ends_with('#')).then(|| format!("{text}{REQUEST}#"))
 }
 
-/// The topic that was asked, whatever else the topic carries.
-pub(super) fn asked_topic(topic: &str) -> &str {
-    topic.split_once(REQUEST).map_or(topic, |(asked, _)| asked)
+/// The topic that was asked, whatever else the message's topic carries.
+pub(super) fn asked_topic(message: &Message) -> &str {
+    let topic = message.topic();
+    let in_topic = message.properties().response_topic().is_none();
+    topic.split_once(REQUEST).filter(|_| in_topic).map_or(topic, |(asked, _)| asked)
 }
 
 /// Where the answer to a request goes.
@@ -59,7 +61,8 @@ pub(super) fn asked_topic(topic: &str) -> &str {
 pub(super) struct ReturnAddress {
     pub(super) topic: String,
     correlation: Option<Vec<u8>>,
-    in_topic: bool,
+    /// Whoever asked knows no properties.
+    pub(super) in_topic: bool,
 }
 
 impl ReturnAddress {
@@ -75,9 +78,9 @@ impl ReturnAddress {
         Some(Self { topic: topic.to_owned(), correlation, in_topic })
     }
 
-    /// Topic and properties of an answer.
-    pub(super) fn answer(&self, status: Status) -> (String, PropertiesBuf) {
-        let mut properties = PropertiesBuf::new();
+    /// Topic and properties of an answer that has these to say besides.
+    pub(super) fn answer(&self, status: Status, mut properties: PropertiesBuf) -> (String, PropertiesBuf) {
+        properties.remove(Property::CorrelationData);
         let mut topic = self.topic.clone();
         if let Some(correlation) = self.correlation.as_deref().filter(|_| !self.in_topic) {
             // It was that long when it came.

@@ -1,6 +1,7 @@
 //! The requesting side: one subscription for all answers, and who waits for which.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use packetboat_core::wire::QoS;
@@ -37,11 +38,44 @@ pub(crate) struct Desk {
 #[derive(Debug)]
 struct Books {
     open: Option<(Address, AbortHandle)>,
-    /// Numbers begin at random: nobody guesses them, and those of an earlier process are others.
-    first: u64,
+    numbers: Numbers,
     issued: u64,
     waiting: HashMap<u64, oneshot::Sender<Result<Message, RequestError>>>,
     counts: RequestCounts,
+}
+
+/// What requests are called: each has a number of its own, and who has seen one guesses no other, or a responder could answer
+/// what others were asked. Those of an earlier process are others. Four rounds of a Feistel network, so that the way back tells
+/// whether there was such a request.
+#[derive(Debug, Default)]
+struct Numbers(RandomState);
+
+impl Numbers {
+    fn of(&self, place: u64) -> u64 {
+        (0..4).fold(place, |number, round| {
+            let (left, right) = halves(number);
+            join(right, left ^ self.mix(round, right))
+        })
+    }
+
+    fn place_of(&self, number: u64) -> u64 {
+        (0..4).rev().fold(number, |number, round| {
+            let (right, mixed) = halves(number);
+            join(mixed ^ self.mix(round, right), right)
+        })
+    }
+
+    fn mix(&self, round: u8, half: u64) -> u64 {
+        self.0.hash_one((round, half)) >> 32
+    }
+}
+
+fn halves(number: u64) -> (u64, u64) {
+    (number >> 32, number & u64::from(u32::MAX))
+}
+
+fn join(left: u64, right: u64) -> u64 {
+    left << 32 | right
 }
 
 /// Where answers come.
@@ -69,7 +103,7 @@ impl Desk {
     pub(crate) fn new() -> Self {
         let books = Books {
             open: None,
-            first: crate::settings::seed(),
+            numbers: Numbers::default(),
             issued: 0,
             waiting: HashMap::new(),
             counts: RequestCounts::default(),
@@ -85,7 +119,7 @@ impl Desk {
     pub(super) fn register(&self) -> (u64, Awaited<'_>) {
         let (sender, receiver) = oneshot::channel();
         let mut books = self.books();
-        let number = books.first.wrapping_add(books.issued);
+        let number = books.numbers.of(books.issued);
         books.issued += 1;
         books.waiting.insert(number, sender);
         (number, Awaited { receiver, desk: self, number })
@@ -140,7 +174,7 @@ impl Desk {
                     message: String::from_utf8_lossy(message.payload()).into_owned(),
                 }),
             });
-        } else if number.wrapping_sub(books.first) < books.issued {
+        } else if books.numbers.place_of(number) < books.issued {
             books.counts.late += 1;
         } else {
             books.counts.foreign += 1;
@@ -155,15 +189,16 @@ impl Desk {
         }
         let waiting = std::mem::take(&mut books.waiting);
         drop(books);
+        let why = || match end {
+            Some(&End::Refused(reason)) => {
+                let properties = packetboat_core::wire::PropertiesBuf::new();
+                RequestError::NotSubscribed(SubscribeError::Refused { reason, properties })
+            }
+            Some(End::Unsubscribed) => RequestError::NotSubscribed(SubscribeError::Unsubscribed),
+            _ => RequestError::Closed,
+        };
         for waiting in waiting.into_values() {
-            let error = match end {
-                Some(&End::Refused(reason)) => RequestError::NotSubscribed(SubscribeError::Refused {
-                    reason,
-                    properties: packetboat_core::wire::PropertiesBuf::new(),
-                }),
-                _ => RequestError::Closed,
-            };
-            let _ = waiting.send(Err(error));
+            let _ = waiting.send(Err(why()));
         }
     }
 
@@ -194,7 +229,7 @@ async fn wanted(shared: &Shared) -> Result<Address, RequestError> {
     let Ok(state) = state else { return Err(RequestError::Closed) };
     let State::Connected(connected) = &*state else { return Err(RequestError::Closed) };
     let given = connected.properties.as_properties().response_information();
-    let prefix = given.unwrap_or(&settings.options.exchange.response_prefix);
+    let prefix = given.unwrap_or(&settings.options.choices.exchange.response_prefix);
     let name = level(&connected.client_id);
     Ok(Address {
         topic: format!("{}/{name}", prefix.trim_end_matches('/')),
@@ -213,7 +248,17 @@ fn level(client_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::level;
+    use super::{Numbers, level};
+
+    #[test]
+    fn who_knows_a_number_knows_no_other_and_each_leads_back_to_its_place() {
+        let (numbers, others) = (Numbers::default(), Numbers::default());
+        let all: Vec<u64> = (0..1000).map(|place| numbers.of(place)).collect();
+        assert!((0..).zip(&all).all(|(place, number)| numbers.place_of(*number) == place));
+        assert!(all.is_sorted_by(|one, next| one.abs_diff(*next) > 1000), "neighbours are far apart");
+        assert!(all.iter().all(|number| numbers.place_of(number.wrapping_add(1)) >= 1000));
+        assert!(all.iter().all(|number| others.place_of(*number) >= 1000), "of another process");
+    }
 
     #[test]
     fn a_client_identifier_becomes_one_level() {

@@ -6,10 +6,12 @@
 //! 3.1.1 has no properties, and the topic carries all of it. A request to `a/b` is published on
 //! `a/b/$request/<response topic>/<number>`; the answer to it on `<response topic>/<number>`, an error on
 //! `<response topic>/<number>/error`, a refusal for too much load on `<response topic>/<number>/busy`. Payloads are
-//! left alone. A responder answers both kinds, whatever its own connection speaks.
+//! left alone. A responder of 5.0 answers both kinds. One of 3.1.1 is told no properties, and so cannot answer what was
+//! asked with them.
 
 mod convention;
 mod desk;
+mod reply;
 mod responder;
 
 use std::fmt;
@@ -19,14 +21,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use packetboat_core::topic::TopicName;
 use packetboat_core::wire::{PropertiesBuf, QoS, Reason};
 
 use crate::body::Body;
 use crate::shared::Handle;
-use crate::{Message, Publish, PublishError, Receipt, SubscribeError};
+use crate::{Disconnection, Message, Publish, PublishError, Receipt, SubscribeError};
 
 pub(crate) use desk::Desk;
 pub use desk::RequestCounts;
+pub use reply::Reply;
 pub use responder::{Incoming, Responded, Responder, ResponderBuilder};
 
 /// How long an answer is waited for.
@@ -37,6 +41,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// Dropped, a request that was not transmitted is withdrawn, and an answer that still comes is dropped and counted
 /// ([`RequestCounts::late`]).
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let answer = client.request("squares", "12").timeout(Duration::from_secs(5)).await?;
+/// assert_eq!(answer.payload(), b"144");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a request is made when it is awaited"]
 pub struct Request<'a> {
     handle: &'a Arc<Handle>,
@@ -76,11 +90,14 @@ impl<'a> Request<'a> {
     }
 
     async fn run(self) -> Result<Message, RequestError> {
-        let limit = self.timeout;
-        tokio::time::timeout(limit, self.ask()).await.unwrap_or(Err(RequestError::TimedOut { limit }))
+        let (limit, shared) = (self.timeout, self.handle.shared.clone());
+        let answer = tokio::time::timeout(limit, self.ask()).await;
+        answer.unwrap_or_else(|_| Err(RequestError::TimedOut { limit, offline: shared.lock().why_offline() }))
     }
 
     async fn ask(mut self) -> Result<Message, RequestError> {
+        // Before anything stands behind it.
+        TopicName::new(self.topic).map_err(|error| RequestError::NotSent(PublishError::Topic(error)))?;
         let shared = &self.handle.shared;
         let address = shared.desk().address(shared).await?;
         let (number, mut answer) = shared.desk().register();
@@ -90,8 +107,9 @@ impl<'a> Request<'a> {
             self.put_address(&address.topic, number)?;
             self.topic.to_owned()
         };
-        let publish = Publish::new(shared, &topic, self.body).qos(self.qos).properties(self.properties);
-        let receipt = publish.enqueue().await.map_err(RequestError::NotSent)?;
+        // Not what is usual for messages: nobody may be asked again whenever he subscribes.
+        let publish = Publish::new(shared, &topic, self.body).qos(self.qos).retain(false);
+        let receipt = publish.properties(self.properties).enqueue().await.map_err(RequestError::NotSent)?;
         let mut sending = Sending { receipt: Some(receipt) };
         poll_fn(|cx| {
             if let Poll::Ready(answer) = Pin::new(&mut answer.receiver).poll(cx) {
@@ -115,7 +133,7 @@ impl<'a> Request<'a> {
         let properties = &mut self.properties;
         if properties.as_properties().message_expiry_interval().is_none() {
             // What nobody waits for any more is not worth a responder's time.
-            let seconds = self.timeout.as_secs() + u64::from(self.timeout.subsec_nanos() > 0);
+            let seconds = self.timeout.as_secs().saturating_add(u64::from(self.timeout.subsec_nanos() > 0));
             properties.message_expiry_interval(u32::try_from(seconds).unwrap_or(u32::MAX).max(1));
         }
         let set = properties.response_topic(response_topic).map(drop);
@@ -157,13 +175,12 @@ impl fmt::Debug for Request<'_> {
 }
 
 /// Why a request has no answer.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The request did not reach the broker, or the broker refused it.
     NotSent(PublishError),
-    /// Answers cannot be received: the broker refused the subscription to the response topic. It may want
-    /// [`Options::response_prefix`](crate::Options::response_prefix) to be another one.
+    /// Answers cannot be received: the broker refused the subscription to the response topic, and may want
+    /// [`Options::response_prefix`](crate::Options::response_prefix) to be another one; or it was taken back by hand.
     NotSubscribed(SubscribeError),
     /// Prefix and client identifier make no response topic that a broker takes.
     ResponseTopic,
@@ -173,6 +190,8 @@ pub enum RequestError {
     TimedOut {
         /// The limit.
         limit: Duration,
+        /// Why there was no connection when it passed, if there was none.
+        offline: Option<Box<Disconnection>>,
     },
     /// The responder has too much to do and did not look at the request: try again later.
     Busy,
@@ -189,12 +208,18 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSent(error) => write!(f, "the request was not taken: {error}"),
+            Self::NotSubscribed(SubscribeError::Unsubscribed) => {
+                f.write_str("the response topic was unsubscribed before the answer came")
+            }
             Self::NotSubscribed(error) => {
                 write!(f, "the response topic cannot be subscribed to, set response_prefix: {error}")
             }
             Self::ResponseTopic => f.write_str("response prefix and client identifier make no topic"),
             Self::NobodyListens => f.write_str("nobody answers on this topic"),
-            Self::TimedOut { limit } => write!(f, "no answer within {limit:?}"),
+            Self::TimedOut { limit, offline: None } => write!(f, "no answer within {limit:?}"),
+            Self::TimedOut { limit, offline: Some(cause) } => {
+                write!(f, "no answer within {limit:?}, and there is no connection: {cause}")
+            }
             Self::Busy => f.write_str("the responder has too much to do: try again later"),
             Self::Failed { message } => write!(f, "the responder failed: {message}"),
             Self::Closed => f.write_str("the client was closed"),

@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::QoS;
+use packetboat_core::topic::{TopicFilter, matches};
+use packetboat_core::wire::{PropertiesBuf, QoS};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::convention::{ReturnAddress, Status, asked_topic, request_filter};
 use crate::body::Body;
 use crate::shared::{Handle, Shared};
-use crate::{Message, Publish, SubscribeError, Subscriber, Subscription};
+use crate::{Message, Publish, PublishError, Reply, SubscribeError, Subscriber, Subscription};
 
 /// An answer that the socket does not take waits so long at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Answer = Result<Body<'static>, String>;
+type Answer = Result<Reply, String>;
 type Handler = dyn Fn(Incoming) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
 
 /// A request that arrived at a responder.
@@ -32,7 +32,7 @@ impl Incoming {
     /// The topic that was asked.
     #[must_use]
     pub fn topic(&self) -> &str {
-        asked_topic(self.message.topic())
+        asked_topic(&self.message)
     }
 
     /// What was asked.
@@ -65,14 +65,14 @@ impl<'a> ResponderBuilder<'a> {
     where
         H: Fn(Incoming) -> F + Send + Sync + 'static,
         F: Future<Output = Result<B, E>> + Send + 'static,
-        B: Into<Body<'static>>,
+        B: Into<Reply>,
         E: fmt::Display,
     {
         let handler = move |incoming: Incoming| {
             let answer = handler(incoming);
             let answer = async move {
                 match answer.await {
-                    Ok(body) => Ok(body.into().into_owned()),
+                    Ok(reply) => Ok(reply.into()),
                     Err(error) => Err(error.to_string()),
                 }
             };
@@ -132,6 +132,7 @@ impl<'a> ResponderBuilder<'a> {
         let service = Arc::new(Service {
             shared,
             handler: self.handler,
+            filter,
             only_to,
             running: Semaphore::new(self.concurrency),
             admitted: Arc::new(Semaphore::new(admitted)),
@@ -173,7 +174,8 @@ pub struct Responded {
     pub shed: u64,
     /// Messages without a response topic, or with one that is not allowed; dropped.
     pub unanswerable: u64,
-    /// Answers that could not be published.
+    /// Answers that could not be published. Whoever asked is told where that is possible: an answer that is too large for the
+    /// broker, for example, becomes an error.
     pub undelivered: u64,
 }
 
@@ -190,6 +192,17 @@ struct Tally {
 ///
 /// A request of QoS 1 or 2 is acknowledged when it was answered: what a process had in hand when it died comes again
 /// if the session outlives it.
+///
+/// ```no_run
+/// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let responder = client
+///     .respond_to("echo", async |request| Ok::<_, std::io::Error>(request.payload().to_vec()))
+///     .await?;
+/// // ... for as long as there is something to answer ...
+/// responder.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "it stops when it is dropped"]
 pub struct Responder {
     service: Arc<Service>,
@@ -230,6 +243,7 @@ impl fmt::Debug for Responder {
 struct Service {
     shared: Arc<Shared>,
     handler: Arc<Handler>,
+    filter: TopicFilter,
     only_to: Option<TopicFilter>,
     running: Semaphore,
     admitted: Arc<Semaphore>,
@@ -240,7 +254,9 @@ async fn serve(service: Arc<Service>, mut stream: Subscriber) {
     while let Some(message) = stream.next().await {
         let allowed = |address: &ReturnAddress| {
             let only_to = service.only_to.as_ref().map(TopicFilter::filter);
-            only_to.is_none_or(|filter| packetboat_core::topic::matches(filter, &address.topic))
+            // A filter with wildcards also matches requests to topics that it does not.
+            matches(service.filter.filter(), asked_topic(&message))
+                && only_to.is_none_or(|filter| matches(filter, &address.topic))
         };
         let Some(address) = ReturnAddress::of(&message).filter(allowed) else {
             service.tally.unanswerable.fetch_add(1, Ordering::Relaxed);
@@ -264,27 +280,40 @@ async fn serve(service: Arc<Service>, mut stream: Subscriber) {
 impl Service {
     async fn work(&self, message: Message, address: ReturnAddress) {
         let _turn = self.running.acquire().await;
-        let mut guard = Unanswered { service: self, address: Some(&address) };
-        let answer = (self.handler)(Incoming { message: message.clone() }).await;
-        guard.address = None;
-        let (status, body) = match answer {
-            Ok(body) => (Status::Done, body),
-            Err(text) => (Status::Failed, Body::from(text)),
+        let copy = message.clone();
+        let mut guard = Unanswered { service: self, address: &address, message: Some(message) };
+        let answer = (self.handler)(Incoming { message: copy }).await;
+        let message = guard.message.take();
+        let (status, reply) = match answer {
+            Ok(reply) => (Status::Done, reply),
+            Err(text) => (Status::Failed, Reply::new(text)),
         };
-        let (topic, properties) = address.answer(status);
-        let publish = Publish::new(&self.shared, &topic, body);
-        let sent = publish.qos(QoS::AtMostOnce).properties(properties).timeout(PATIENCE).await;
+        let (topic, properties) = address.answer(status, reply.properties);
+        let publish = self.answer(&topic, reply.body).properties(properties);
+        let sent = publish.drop_properties(address.in_topic).timeout(PATIENCE).await;
         self.count(status, sent.is_ok());
-        let _ = message.ack();
+        if let Err(error @ (PublishError::Rejected { .. } | PublishError::Withdrawn(_))) = sent {
+            // Too large for the broker, for example: whoever asked need not wait for it.
+            self.say(&address, Status::Failed, &format!("the answer was not sent: {error}"));
+        }
+        let _ = message.map(Message::ack);
     }
 
     fn answer_at_once(&self, address: &ReturnAddress, status: Status, text: &str) {
-        let (topic, properties) = address.answer(status);
-        let publish = Publish::new(&self.shared, &topic, text.into()).properties(properties);
-        let sent = publish.try_publish();
-        if sent.is_err() || status != Status::Busy {
-            self.count(status, sent.is_ok());
+        let sent = self.say(address, status, text);
+        if !sent || status != Status::Busy {
+            self.count(status, sent);
         }
+    }
+
+    fn say(&self, address: &ReturnAddress, status: Status, text: &str) -> bool {
+        let (topic, properties) = address.answer(status, PropertiesBuf::new());
+        self.answer(&topic, text.into()).properties(properties).try_publish().is_ok()
+    }
+
+    /// Whatever is usual for messages.
+    fn answer<'a>(&'a self, topic: &'a str, body: Body<'a>) -> Publish<'a> {
+        Publish::new(&self.shared, topic, body).qos(QoS::AtMostOnce).retain(false)
     }
 
     fn count(&self, status: Status, sent: bool) {
@@ -296,16 +325,21 @@ impl Service {
     }
 }
 
-/// A handler is at work. If it panics, whoever asked is not left waiting.
+/// A handler is at work. If it panics, whoever asked is not left waiting, and the request does not come again: given up, it
+/// would keep its place in the window until then. One whose runtime shuts down does come again.
 struct Unanswered<'a> {
     service: &'a Service,
-    address: Option<&'a ReturnAddress>,
+    address: &'a ReturnAddress,
+    message: Option<Message>,
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if let Some(address) = self.address {
-            self.service.answer_at_once(address, Status::Failed, "the responder failed");
+        if std::thread::panicking()
+            && let Some(message) = self.message.take()
+        {
+            self.service.answer_at_once(self.address, Status::Failed, "the responder failed");
+            let _ = message.ack();
         }
     }
 }

@@ -3,18 +3,13 @@
 use std::cmp::Reverse;
 use std::task::Waker;
 
-use packetboat_core::session::{
-    self, AckToken, Outgoing, PublishError, Release, SessionMode, SubscribeError, Tag, Ticket,
-};
+use packetboat_core::session::{self, AckToken, Outgoing, PublishError, Release, Ticket};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::{Properties, PropertiesBuf, QoS, Reason, SubscribeOptions};
+use packetboat_core::wire::{Properties, QoS, Reason};
 
-use super::{
-    Consumed, Ending, Held, Inner, Key, Limit, Locked, PendingSubscribe, PendingUnsubscribe, RouteChange,
-    Stream, WakesFor,
-};
-use crate::{End, Message, QueuePolicy};
+use super::{Consumed, Ending, Held, Inner, Limit, Locked, Seldom, WakesFor};
+use crate::{Message, QueuePolicy};
 
 /// With fewer unwritten bytes the session encodes QoS 0 at once.
 const WRITABLE: u64 = 128 * 1024;
@@ -35,7 +30,11 @@ impl Locked<'_> {
         if self.is_over() {
             return Err(PublishError::Closed);
         }
-        let now = self.time();
+        // The clock, under the lock, would cost a third of a message while the socket is full.
+        let now = self.time_unless(|inner| {
+            let is_plain = message.qos == QoS::AtMostOnce && message.properties.is_empty();
+            is_plain && inner.session.queue().messages == 0
+        });
         match self.session.publish(message, now)? {
             session::Accepted::Encoded => {
                 self.wake_task_for(WakesFor::Everything);
@@ -56,7 +55,7 @@ impl Locked<'_> {
 impl Inner {
     /// Wake me at this time, whatever happens.
     pub(crate) fn limit(&mut self, at: Instant, limit: Limit) {
-        self.limits.push(Reverse((at, limit)));
+        self.seldom().limits.push(Reverse((at, limit)));
         if self.task.alarm.is_none_or(|alarm| at < alarm) {
             self.wake_task_for(WakesFor::Commands);
         }
@@ -82,11 +81,11 @@ impl Inner {
 
     /// Places free in the queue.
     fn free(&self) -> usize {
-        let queue = self.session.queue();
-        if queue.bytes >= self.queue_bytes.max(1) {
+        let (queue, config) = (self.session.queue(), self.session.config());
+        if queue.bytes >= config.queue_bytes.max(1) {
             0
         } else {
-            self.queue_messages.saturating_sub(queue.messages)
+            config.queue_messages.saturating_sub(queue.messages)
         }
     }
 
@@ -96,14 +95,16 @@ impl Inner {
             return;
         }
         let free = self.free();
-        if free > 0 && (free >= self.queue_messages / 4 || self.session.queue().messages == 0) {
+        if free > 0
+            && (free >= self.session.config().queue_messages / 4 || self.session.queue().messages == 0)
+        {
             self.room.grant(free, &mut self.deferred.wake);
         }
     }
 
     /// Nobody stands in line for room in the queue.
     pub(crate) fn never_waits(&self) -> bool {
-        self.settings.options.queue_policy == QueuePolicy::Reject
+        self.settings.options.choices.queue_policy == QueuePolicy::Reject
     }
 
     /// The connection about to open is not with the server that has the session.
@@ -112,8 +113,17 @@ impl Inner {
     }
 
     /// Nothing is accepted any more.
+    #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.ending.is_some() || self.closed
+        self.over
+    }
+
+    pub(crate) fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        self.seldom.as_ref()?.ending
     }
 
     /// Something is wanted that the task should know of.
@@ -173,7 +183,7 @@ impl Inner {
             && stream.untold > 0
         {
             let messages = std::mem::take(&mut stream.untold);
-            let filter = stream.filter.clone();
+            let filter = stream.filter().cloned();
             self.tell(&crate::Event::Dropped { filter, messages });
         }
     }
@@ -185,54 +195,15 @@ impl Inner {
         }
     }
 
-    /// Open a stream on a filter and ask the broker for it. The answer comes in the slot returned.
-    pub(crate) fn subscribe(
-        &mut self,
-        stream: Option<Stream>,
-        filter: &TopicFilter,
-        options: SubscribeOptions,
-        properties: &PropertiesBuf,
-        detached: bool,
-    ) -> Result<(Key, Option<u32>), SubscribeError> {
-        if self.is_over() {
-            return Err(SubscribeError::Closed);
-        }
-        let answer = self.subscribes.vacant();
-        let properties = properties.as_properties();
-        self.session.subscribe_with(filter, options, properties, Tag::from(answer))?;
-        let stream = stream.map(|mut stream| {
-            stream.subscribed = true;
-            self.streams.insert(stream)
-        });
-        if let Some(key) = stream {
-            self.routes.push(RouteChange::Insert(filter.clone(), key));
-        }
-        self.subscribes.insert(PendingSubscribe { stream, detached, ..PendingSubscribe::default() });
-        self.drain_events();
-        self.wake_task_for(WakesFor::Commands);
-        Ok((answer, stream))
-    }
-
-    /// A stream of everything.
-    pub(crate) fn everything(&mut self, stream: Stream) -> u32 {
-        let key = self.streams.insert(stream);
-        if self.closed {
-            self.streams.end(key, End::Disconnected, &mut self.deferred.wake);
-        }
-        self.left_everything = false;
-        self.routes.push(RouteChange::InsertAll(key));
-        self.wake_task_for(WakesFor::Commands);
-        key
-    }
-
     /// Messages of a resumed session that waited for this stream.
     pub(crate) fn claim(&mut self, key: u32, filter: Option<&TopicFilter>) {
         let matches = |message: &Message| {
             filter.is_none_or(|filter| packetboat_core::topic::matches(filter.filter(), message.topic()))
         };
+        let Some(seldom) = &mut self.seldom else { return };
         let (claimed, waiting): (Vec<_>, Vec<_>) =
-            self.unclaimed.waiting.drain(..).partition(|(message, ..)| matches(message));
-        self.unclaimed.waiting = waiting;
+            seldom.unclaimed.drain(..).partition(|(message, ..)| matches(message));
+        seldom.unclaimed = waiting;
         for (mut message, token, _) in claimed {
             message.token = Some(token);
             self.queue(key, message, self.now);
@@ -248,74 +219,6 @@ impl Inner {
         self.deferred.drops.push(message);
     }
 
-    /// A filter is wanted no more, by anybody. The answer comes in the slot returned.
-    pub(crate) fn unsubscribe(
-        &mut self,
-        filter: &TopicFilter,
-        properties: &PropertiesBuf,
-    ) -> Result<Key, SubscribeError> {
-        if !properties.is_empty() && !self.session.can_have_properties() {
-            return Err(SubscribeError::NeedsVersion5);
-        }
-        let of_filter = |stream: &Stream| stream.subscribed && stream.filter.as_ref() == Some(filter);
-        let streams: Vec<u32> =
-            self.streams.open().filter(|(_, stream)| of_filter(stream)).map(|(key, _)| key).collect();
-        let orphans = self.orphans.iter().filter(|orphan| *orphan == filter).count();
-        self.orphans.retain(|orphan| orphan != filter);
-        for &key in &streams {
-            self.streams.end(key, End::Unsubscribed, &mut self.deferred.wake);
-        }
-        for _ in 1..(streams.len() + orphans) {
-            self.session.unsubscribe(filter, Tag::NONE);
-        }
-        let answer = self.unsubscribes.insert(PendingUnsubscribe::default());
-        self.session.unsubscribe_with(filter, properties.as_properties(), Tag::from(answer))?;
-        self.drain_events();
-        self.wake_task_for(WakesFor::Commands);
-        Ok(answer)
-    }
-
-    /// A stream's owner is gone. What it held is released: acknowledged, unless a later process is to have it.
-    pub(crate) fn close_stream(
-        &mut self,
-        key: u32,
-        held: &mut Vec<AckToken>,
-        consumed: Consumed,
-        manual: bool,
-        session: SessionMode,
-    ) {
-        let persistent = matches!(session, SessionMode::Persistent { .. });
-        self.session.release_all(held.drain(..));
-        let (queue, resumed) = self.streams.close(key, consumed);
-        self.give_up(queue, if persistent || manual { Release::Abandon } else { Release::Acknowledge });
-        if resumed {
-            self.wake_task_for(WakesFor::Commands);
-        }
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let (filter, subscribed) = (stream.filter.clone(), std::mem::take(&mut stream.subscribed));
-        match (&filter, subscribed) {
-            // Its route stands until UNSUBACK, so that what is still on its way is known to be nobody's.
-            (Some(filter), true) if !persistent && !self.closed => {
-                let slot = PendingUnsubscribe {
-                    streams: vec![key],
-                    detached: true,
-                    ..PendingUnsubscribe::default()
-                };
-                let answer = self.unsubscribes.insert(slot);
-                self.session.unsubscribe(filter, Tag::from(answer));
-                self.drain_events();
-            }
-            (filter, subscribed) => {
-                if let (Some(filter), true) = (filter, subscribed) {
-                    self.orphans.push(filter.clone());
-                }
-                self.left_everything |= filter.is_none();
-                self.routes.push(RouteChange::Remove(filter.clone(), key));
-            }
-        }
-        self.wake_task_for(WakesFor::Commands);
-    }
-
     pub(crate) fn give_up(&mut self, messages: impl IntoIterator<Item = Message>, release: Release) {
         for message in messages {
             if let Some(token) = message.token {
@@ -327,8 +230,9 @@ impl Inner {
 
     /// The client is to end: what is accepted may be finished until then.
     pub(crate) fn end(&mut self, reason: Reason, drain_until: Instant) {
-        if self.ending.is_none() && !self.closed {
-            self.ending = Some(Ending { reason, drain_until, said: false });
+        if !self.is_over() {
+            self.over = true;
+            self.seldom().ending = Some(Ending { reason, drain_until, said: false });
             self.room.close(&mut self.deferred.wake);
             self.wake_task_for(WakesFor::Commands);
         }
@@ -350,7 +254,10 @@ impl Inner {
 
     /// Nobody awaits the end of this message any more.
     pub(crate) fn forget(&mut self, ticket: Ticket) {
+        // Otherwise its place may be another's by now.
+        if self.session.stage(ticket).is_some() {
+            self.deferred.retired.extend(self.receipts.take(ticket));
+        }
         self.session.forget(ticket);
-        self.deferred.retired.extend(self.receipts.take(ticket));
     }
 }

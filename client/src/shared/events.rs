@@ -1,7 +1,6 @@
 //! What the session says, passed on to those it concerns.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 use std::time::Duration;
 
 use packetboat_core::session::{self, Arrival, Cause, Release, SessionMode, Tag, Verdict};
@@ -9,9 +8,9 @@ use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::{QoS, Reason};
 
-use super::{Inner, Key, Limit, RouteChange, WakesFor};
+use super::{Inner, Key, Limit, RouteChange, WakesFor, Welcome};
 use crate::events::Connected;
-use crate::{Answer, End, Event, Message, PingError, ReauthenticateError, Server, State};
+use crate::{Answer, End, Event, Message, PingError, ReauthenticateError, State};
 
 /// An unclaimed message waits so long for a stream.
 const CLAIM_TIME: Duration = Duration::from_secs(10);
@@ -34,11 +33,23 @@ impl Inner {
 
     /// Where the client stands now.
     pub(crate) fn state(&self) -> State {
-        match (&self.halted, &self.connected) {
-            (Some(state), _) => (**state).clone(),
-            (None, Some(connected)) => State::Connected(connected.clone()),
-            (None, None) => State::Connecting,
+        match &self.halted {
+            Some(state) => (**state).clone(),
+            None => self.connected().map_or(State::Connecting, State::Connected),
         }
+    }
+
+    /// What the broker said when it accepted the connection.
+    pub(crate) fn connected(&self) -> Option<Connected> {
+        let Welcome { client_id, session_present, properties } = self.welcome.as_ref()?;
+        Some(Connected {
+            server: self.server.clone(),
+            version: self.session.version(),
+            session_present: *session_present,
+            limits: *self.session.limits(),
+            client_id: client_id.clone(),
+            properties: properties.as_deref().cloned().unwrap_or_default(),
+        })
     }
 
     /// The client stands elsewhere from now on: tell those who watch.
@@ -62,10 +73,8 @@ impl Inner {
                 self.on_unsubscribed(tag, Answer::new(reason, properties));
             }
             session::Event::SubscriptionLost { filter, reason } => {
-                self.end_streams(|stream| {
-                    (stream.filter.as_ref() == Some(&filter)).then_some(End::Refused(reason))
-                });
-                self.orphans.retain(|orphan| *orphan != filter);
+                self.lose_streams(&filter, &End::Refused(reason));
+                self.adopt(&filter);
                 self.tell(&Event::SubscriptionLost { filter, reason });
             }
             session::Event::Poison { topic, qos, size, connections, .. } => {
@@ -84,23 +93,20 @@ impl Inner {
                 self.queue_dropped += messages;
                 self.wake_task_for(WakesFor::Commands);
             }
-            session::Event::Connected { session_present, version, properties } => {
+            session::Event::Connected { session_present, properties, .. } => {
                 if session_present {
                     // QoS 1 comes again, from the first that was not acknowledged; what nobody has taken is forgotten,
                     // or it would pile up and arrive out of order. QoS 2 does not come again.
                     let repeated = |message: &Message| message.qos() == QoS::AtLeastOnce;
                     self.streams.forget(repeated, &mut self.deferred.drops);
                 }
-                let assigned = properties.as_properties().assigned_client_identifier().map(Arc::from);
-                self.connected = Some(Connected {
-                    // The task knows server and client identifier and fills them in.
-                    server: Server::new("", 0),
-                    client_id: assigned.unwrap_or_default(),
-                    version,
-                    session_present,
-                    limits: *self.session.limits(),
-                    properties,
-                });
+                let assigned = properties.as_properties().assigned_client_identifier();
+                if let Some(assigned) = assigned.filter(|id| !id.is_empty()) {
+                    self.client_id = assigned.into();
+                }
+                let properties = (!properties.is_empty()).then(|| Box::new(properties));
+                self.welcome =
+                    Some(Welcome { client_id: self.client_id.clone(), session_present, properties });
             }
             session::Event::Authentication { reason: Reason::SUCCESS, .. } => self.end_again(Ok(())),
             session::Event::Disconnected { cause, lost_qos0 } => {
@@ -115,10 +121,12 @@ impl Inner {
     fn on_disconnected(&mut self, cause: Cause, lost_qos0: usize) {
         self.end_again(Err(ReauthenticateError::Disconnected));
         self.end_pings(|_| true, Err(PingError::Disconnected));
-        self.connected = None;
-        self.ended = Some((cause, lost_qos0));
+        self.welcome = None;
+        self.ended = Some(Box::new((cause, lost_qos0)));
         // The broker delivers QoS 1 again; QoS 2 it does not, while the session lasts.
-        self.unclaimed.waiting.retain(|(message, ..)| message.qos() == QoS::ExactlyOnce);
+        if let Some(seldom) = &mut self.seldom {
+            seldom.unclaimed.retain(|(message, ..)| message.qos() == QoS::ExactlyOnce);
+        }
         for flush in self.flushes.values_mut() {
             flush.target = None;
         }
@@ -127,48 +135,52 @@ impl Inner {
     fn on_subscribed(&mut self, tag: Tag, answer: Answer) {
         let key = Key::from(tag);
         let Some(pending) = self.subscribes.get_mut(key) else { return };
-        let (stream, detached, reason) = (pending.stream, pending.detached, answer.reason);
-        pending.answer = Some(answer);
+        let (stream, detached, reason) = (pending.stream.take(), pending.detached, answer.reason);
+        pending.answer = Some(Box::new(answer));
         self.deferred.wake.extend(pending.waker.take());
         if detached {
             self.subscribes.remove(key);
         }
-        if let Some(stream) = stream.filter(|_| reason.is_error()) {
-            self.streams.end(stream, End::Refused(reason), &mut self.deferred.wake);
+        if let Some((stream, filter)) = stream.filter(|_| reason.is_error()) {
+            self.lose(stream, &filter, End::Refused(reason));
         }
     }
 
     fn on_unsubscribed(&mut self, tag: Tag, answer: Answer) {
         let key = Key::from(tag);
         let Some(pending) = self.unsubscribes.get_mut(key) else { return };
-        let streams = std::mem::take(&mut pending.streams);
+        let route = pending.route.take();
         pending.answer = Some(answer);
         self.deferred.wake.extend(pending.waker.take());
         if pending.detached {
             self.unsubscribes.remove(key);
         }
-        for stream in streams {
-            let filter = self.streams.get(stream).and_then(|stream| stream.filter.clone());
-            self.routes.push(RouteChange::Remove(filter, stream));
+        if let Some((filter, stream)) = route {
+            self.routes.push(RouteChange::Remove(Some(filter), stream));
         }
         self.wake_task_for(WakesFor::Commands);
     }
 
-    pub(crate) fn end_streams(&mut self, why: impl Fn(&super::Stream) -> Option<End>) {
-        let ending: Vec<(u32, End)> =
-            self.streams.open().filter_map(|(key, stream)| Some((key, why(stream)?))).collect();
-        for (key, end) in ending {
-            self.streams.end(key, end, &mut self.deferred.wake);
+    fn end_streams(&mut self, end: &End) {
+        let open: Vec<u32> = self.streams.open().map(|(key, _)| key).collect();
+        for key in open {
+            self.streams.end(key, end.clone(), &mut self.deferred.wake);
         }
     }
 
     /// A message arrived for these streams. `make` makes its handle; it shares the memory.
     #[inline]
-    pub(crate) fn on_message(&mut self, id: Option<u16>, keys: &[u32], message: Message) {
+    pub(crate) fn on_message(
+        &mut self,
+        id: Option<u16>,
+        keys: &[u32],
+        several: &mut Vec<u32>,
+        message: Message,
+    ) {
         let (qos, now) = (message.qos(), self.now);
         if qos == QoS::AtMostOnce {
             let Some((&first, rest)) = keys.split_first() else {
-                self.unclaimed.count += 1;
+                self.unclaimed += 1;
                 return;
             };
             for &key in rest {
@@ -181,16 +193,14 @@ impl Inner {
             }
             return;
         }
-        let mut several = std::mem::take(&mut self.takers);
         let takers = if let [key] = keys {
             &keys[..self.streams.takes(*key, qos).into()]
         } else {
             several.clear();
             several.extend(keys.iter().filter(|key| self.streams.takes(**key, qos)));
-            &several
+            several.as_slice()
         };
         self.on_acknowledged_message(id, keys, takers, message);
-        self.takers = several;
     }
 
     fn on_acknowledged_message(
@@ -208,13 +218,13 @@ impl Inner {
             return;
         };
         if let (true, Some(token)) = (waits, token) {
-            return self.unclaimed.waiting.push((message, token, now + CLAIM_TIME));
+            return self.seldom().unclaimed.push((message, token, now + CLAIM_TIME));
         }
         if let (true, Some(token)) = (left, token) {
             self.session.release(token, Release::Abandon);
             return self.deferred.drops.push(message);
         }
-        self.unclaimed.count += u64::from(keys.is_empty());
+        self.unclaimed += u64::from(keys.is_empty());
         if let Some((&last, rest)) = takers.split_last() {
             for &key in rest {
                 let mut copy = message.clone();
@@ -238,13 +248,17 @@ impl Inner {
     fn is_for_later(&self, topic: &str) -> bool {
         let orphaned = |filter: &TopicFilter| packetboat_core::topic::matches(filter.filter(), topic);
         self.persistent
-            && (self.ending.is_some() || self.left_everything || self.orphans.iter().any(orphaned))
+            && (self.left_everything
+                || self
+                    .seldom
+                    .as_ref()
+                    .is_some_and(|seldom| seldom.ending.is_some() || seldom.orphans.iter().any(orphaned)))
     }
 
     /// Only a resumed session delivers before the application has subscribed.
     fn may_wait(&self) -> bool {
-        self.connected.as_ref().is_some_and(|connected| connected.session_present)
-            && self.unclaimed.waiting.len() < self.unclaimed_maximum()
+        self.welcome.as_ref().is_some_and(|welcome| welcome.session_present)
+            && self.seldom.as_ref().map_or(0, |seldom| seldom.unclaimed.len()) < self.unclaimed_maximum()
     }
 
     fn unclaimed_maximum(&self) -> usize {
@@ -253,11 +267,26 @@ impl Inner {
 
     /// What is due by the clock. Returns when to look again.
     pub(crate) fn on_time(&mut self, now: Instant) -> Option<Instant> {
-        while let Some(Reverse((at, limit))) = self.limits.peek().copied() {
+        let next = self.on_seldom(now);
+        if self.queue_dropped > 0 {
+            let messages = std::mem::take(&mut self.queue_dropped);
+            self.tell(&Event::QueueDropped(messages));
+        }
+        if self.unclaimed > 0 {
+            let count = std::mem::take(&mut self.unclaimed);
+            self.tell(&Event::Unclaimed(count));
+        }
+        next
+    }
+
+    /// Time limits, and messages that nobody claimed in time.
+    fn on_seldom(&mut self, now: Instant) -> Option<Instant> {
+        let seldom = self.seldom.as_mut()?;
+        while let Some(Reverse((at, limit))) = seldom.limits.peek().copied() {
             if at > now {
                 break;
             }
-            self.limits.pop();
+            seldom.limits.pop();
             match limit {
                 Limit::Room(key) => self.room.wake(key, &mut self.deferred.wake),
                 Limit::Receipt(ticket) => {
@@ -265,28 +294,15 @@ impl Inner {
                 }
             }
         }
-        self.expire_unclaimed(now);
-        if self.queue_dropped > 0 {
-            let messages = std::mem::take(&mut self.queue_dropped);
-            self.tell(&Event::QueueDropped(messages));
-        }
-        if self.unclaimed.count > 0 {
-            let count = std::mem::take(&mut self.unclaimed.count);
-            self.tell(&Event::Unclaimed(count));
-        }
-        let limit = self.limits.peek().map(|Reverse((at, _))| *at);
-        let claim = self.unclaimed.waiting.first().map(|(_, _, until)| *until);
-        [limit, claim].into_iter().flatten().min()
-    }
-
-    fn expire_unclaimed(&mut self, now: Instant) {
-        let expired = self.unclaimed.waiting.iter().take_while(|(_, _, until)| *until <= now).count();
-        let expired: Vec<_> = self.unclaimed.waiting.drain(..expired).collect();
-        for (message, token, _) in expired {
+        let expired = seldom.unclaimed.iter().take_while(|(_, _, until)| *until <= now).count();
+        for (message, token, _) in seldom.unclaimed.drain(..expired) {
             self.session.release(token, Release::Acknowledge);
-            self.unclaimed.count += 1;
+            self.unclaimed += 1;
             self.deferred.drops.push(message);
         }
+        let limit = seldom.limits.peek().map(|Reverse((at, _))| *at);
+        let claim = seldom.unclaimed.first().map(|(_, _, until)| *until);
+        [limit, claim].into_iter().flatten().min()
     }
 
     /// Those who flush: everything accepted is encoded, and the socket took it.
@@ -312,25 +328,26 @@ impl Inner {
         if self.closed {
             return;
         }
-        self.closed = true;
+        (self.closed, self.over) = (true, true);
         self.end_pings(|_| true, Err(PingError::Closed));
         let queue = self.session.queue();
-        self.undelivered = queue.messages + queue.in_flight;
+        self.seldom().undelivered = queue.messages + queue.in_flight;
         let wake = &mut self.deferred.wake;
         self.receipts.close(wake);
         wake.extend(self.subscribes.values_mut().filter_map(|pending| pending.waker.take()));
         wake.extend(self.unsubscribes.values_mut().filter_map(|pending| pending.waker.take()));
         wake.extend(self.flushes.values_mut().filter_map(|flush| flush.waker.take()));
-        wake.append(&mut self.end_waiters);
         self.room.close(wake);
         self.listeners.wake_all(wake);
-        self.end_streams(|_| Some(end.clone()));
+        self.end_streams(end);
         if matches!(session, SessionMode::Persistent { .. }) {
             // A later process gets them.
             self.streams.forget(|message| message.token.is_some(), &mut self.deferred.drops);
         }
-        let waiting = std::mem::take(&mut self.unclaimed.waiting);
-        self.deferred.drops.extend(waiting.into_iter().map(|(message, ..)| message));
+        if let Some(seldom) = &mut self.seldom {
+            self.deferred.wake.append(&mut seldom.end_waiters);
+            self.deferred.drops.extend(seldom.unclaimed.drain(..).map(|(message, ..)| message));
+        }
         self.stands(State::Closed);
     }
 }

@@ -53,9 +53,26 @@ impl<'a> Locked<'a> {
     /// The time, as exact as the task's state allows without asking the clock.
     #[inline]
     pub(crate) fn time(&mut self) -> Instant {
-        if self.task.wakes_for != WakesFor::Nothing {
-            self.now = self.after.shared.now();
-        }
+        if self.task.on_time { self.now } else { self.look_at_clock() }
+    }
+
+    /// The same for who can do with any time while nobody is awake.
+    #[inline]
+    pub(crate) fn time_unless(&mut self, timeless: impl FnOnce(&Inner) -> bool) -> Instant {
+        if self.task.on_time { self.now } else { self.look_unless(timeless) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_unless(&mut self, timeless: impl FnOnce(&Inner) -> bool) -> Instant {
+        if timeless(self) { self.now } else { self.look_at_clock() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_at_clock(&mut self) -> Instant {
+        self.now = self.after.shared.now();
+        self.task.on_time = self.task.wakes_for == WakesFor::Nothing;
         self.now
     }
 }

@@ -11,22 +11,24 @@ mod receipts;
 mod room;
 mod slab;
 mod streams;
+mod wants;
 mod wishes;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
 use packetboat_core::session::{AckToken, Cause, Session, SessionMode, Ticket};
 use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
-use packetboat_core::wire::Reason;
+use packetboat_core::wire::{PropertiesBuf, Reason};
 use tokio::sync::watch;
 
 use crate::authentication::Authentication;
 use crate::defaults::Defaults;
-use crate::events::{Connected, Disconnection, Listeners};
+use crate::events::{Disconnection, Listeners};
 use crate::ping::PendingPing;
 use crate::request::Desk;
 use crate::settings::Settings;
@@ -38,12 +40,14 @@ pub(crate) use lock::{Deferred, Locked};
 use receipts::Receipts;
 pub(crate) use room::Room;
 pub(crate) use slab::{Key, Slab};
-pub(crate) use streams::{Consumed, Stream, Streams};
+pub(crate) use streams::{Consumed, Stream, Streams, Wanted};
 pub(crate) use wishes::{Ending, Leaving, Wishes};
 
 /// Shared by all handles and the task.
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
+    /// Of messages before this one there is nothing to ask: they were delivered, or their owners know.
+    settled: AtomicU64,
     epoch: tokio::time::Instant,
     /// Made when somebody first watches.
     watch: OnceLock<watch::Sender<State>>,
@@ -76,30 +80,22 @@ pub(crate) struct Inner {
     pub(crate) unsubscribes: Slab<PendingUnsubscribe>,
     /// Changes the task has not applied to its router.
     pub(crate) routes: Vec<RouteChange>,
-    /// Filters of dropped streams that stay subscribed: the session is a persistent one.
-    pub(crate) orphans: Vec<TopicFilter>,
     /// The session outlives the process: what nobody takes any more is a later process's.
     pub(crate) persistent: bool,
     /// The stream of everything was dropped.
     pub(crate) left_everything: bool,
-    pub(crate) unclaimed: Unclaimed,
-    /// The streams that take the message at hand; kept for its allocation.
-    pub(crate) takers: Vec<u32>,
-    /// The bounds of the session's queue.
+    /// Messages without an owner that were acknowledged and not told of yet.
+    pub(crate) unclaimed: u64,
     /// QoS and retain flag of messages that do not say theirs, if they are not the usual ones.
     pub(crate) defaults: Option<Box<Defaults>>,
-    pub(crate) queue_messages: usize,
-    pub(crate) queue_bytes: usize,
     /// Messages that the queue dropped and nobody was told of yet.
     pub(crate) queue_dropped: u64,
     /// Unacknowledged messages the broker may have on the way to us.
     pub(crate) inbound_window: u16,
     pub(crate) flushes: Slab<Flush>,
-    /// When those who set a time limit want to be woken.
-    pub(crate) limits: BinaryHeap<Reverse<(Instant, Limit)>>,
     pub(crate) listeners: Listeners,
     pub(crate) authentication: Option<Box<Authentication>>,
-    pub(crate) connected: Option<Connected>,
+    pub(crate) welcome: Option<Welcome>,
     /// Where the client stands, unless it is connected or connecting.
     pub(crate) halted: Option<Box<State>>,
     /// The server of the attempt or connection, and the client identifier in use.
@@ -109,25 +105,48 @@ pub(crate) struct Inner {
     pub(crate) shared_sessions: bool,
     pub(crate) client_id: Arc<str>,
     /// How the last connection ended, for the task to take.
-    pub(crate) ended: Option<(Cause, usize)>,
-    /// Somebody wants the client to end.
-    pub(crate) ending: Option<Ending>,
-    /// Those who wait for the end.
-    pub(crate) end_waiters: Vec<Waker>,
+    pub(crate) ended: Option<Box<(Cause, usize)>>,
     /// What handles want of the task; absent if it is nothing.
     pub(crate) wishes: Option<Box<Wishes>>,
     /// Told to stay offline, and not told otherwise since.
     pub(crate) stays_down: bool,
-    /// The connection is being left on purpose.
-    pub(crate) leaving: Option<Leaving>,
     /// Why the last attempt failed, or the last connection ended; for those whose time is up.
     pub(crate) last_failure: Option<Box<Disconnection>>,
     /// What the last CONNACK said.
     pub(crate) answer: Option<Reason>,
     pub(crate) pings: Slab<PendingPing>,
+    /// Nothing is accepted any more: the client is to end, or has ended.
+    pub(crate) over: bool,
     /// The task is gone.
     pub(crate) closed: bool,
+    pub(crate) seldom: Option<Box<Seldom>>,
+}
+
+/// What most clients have no use for most of the time: made when first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom {
+    /// Filters of dropped streams that stay subscribed: the session is a persistent one.
+    pub(crate) orphans: Vec<TopicFilter>,
+    /// Messages of a resumed session that no stream wanted yet.
+    pub(crate) unclaimed: Vec<(Message, AckToken, Instant)>,
+    /// When those who set a time limit want to be woken.
+    pub(crate) limits: BinaryHeap<Reverse<(Instant, Limit)>>,
+    /// The connection is being left on purpose.
+    pub(crate) leaving: Option<Leaving>,
+    /// Somebody wants the client to end.
+    pub(crate) ending: Option<Ending>,
+    /// Those who wait for the end.
+    pub(crate) end_waiters: Vec<Waker>,
     pub(crate) undelivered: usize,
+}
+
+/// The broker accepted the connection. The rest of what is told of it is known elsewhere.
+pub(crate) struct Welcome {
+    /// The identifier in use, the broker's choice included.
+    pub(crate) client_id: Arc<str>,
+    pub(crate) session_present: bool,
+    /// CONNACK's, if it had any.
+    pub(crate) properties: Option<Box<PropertiesBuf>>,
 }
 
 /// What the task does, so that nobody wakes it in vain.
@@ -135,6 +154,8 @@ pub(crate) struct Inner {
 pub(crate) struct TaskState {
     pub(crate) waker: Option<Waker>,
     pub(crate) wakes_for: WakesFor,
+    /// The time of its last turn will do: it runs, or somebody has looked at the clock since it was woken.
+    pub(crate) on_time: bool,
     /// It woke a crowd since it last gave way to one.
     pub(crate) woke: bool,
     /// When it wakes by itself.
@@ -154,17 +175,19 @@ pub(crate) enum WakesFor {
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingSubscribe {
-    pub(crate) stream: Option<u32>,
+    /// The stream, and which of its filters.
+    pub(crate) stream: Option<(u32, TopicFilter)>,
     /// Nobody awaits the answer.
     pub(crate) detached: bool,
     pub(crate) waker: Option<Waker>,
-    pub(crate) answer: Option<Answer>,
+    /// Boxed: it is there for a moment, its place for as long as the client.
+    pub(crate) answer: Option<Box<Answer>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingUnsubscribe {
-    /// These go with the answer.
-    pub(crate) streams: Vec<u32>,
+    /// It goes with the answer.
+    pub(crate) route: Option<(TopicFilter, u32)>,
     pub(crate) detached: bool,
     pub(crate) waker: Option<Waker>,
     pub(crate) answer: Option<Answer>,
@@ -176,14 +199,6 @@ pub(crate) enum RouteChange {
     Insert(TopicFilter, u32),
     InsertAll(u32),
     Remove(Option<TopicFilter>, u32),
-}
-
-/// Messages of a resumed session that no stream wanted yet.
-#[derive(Debug, Default)]
-pub(crate) struct Unclaimed {
-    pub(crate) waiting: Vec<(Message, AckToken, Instant)>,
-    /// Acknowledged without an owner, and not told of yet.
-    pub(crate) count: u64,
 }
 
 /// Somebody waits for the socket to take what was accepted.
@@ -212,46 +227,39 @@ impl Shared {
             deferred: Deferred::default(),
             receipts: Receipts::default(),
             room: Room::default(),
-            streams: Streams::new(settings.options.inbound_bytes),
+            streams: Streams::new(settings.options.choices.inbound_bytes),
             subscribes: Slab::default(),
             unsubscribes: Slab::default(),
             routes: Vec::new(),
-            orphans: Vec::new(),
-            persistent: matches!(settings.options.session, SessionMode::Persistent { .. }),
+            persistent: matches!(settings.options.choices.session, SessionMode::Persistent { .. }),
             left_everything: false,
-            unclaimed: Unclaimed::default(),
-            takers: Vec::new(),
+            unclaimed: 0,
             defaults: settings.options.unusual_defaults(),
-            queue_messages: settings.options.queue_messages,
-            queue_bytes: settings.options.queue_bytes,
             queue_dropped: 0,
-            inbound_window: settings.options.inbound_messages,
+            inbound_window: settings.options.choices.inbound_messages,
             flushes: Slab::default(),
-            limits: BinaryHeap::new(),
             listeners: Listeners::default(),
             authentication: None,
-            connected: None,
+            welcome: None,
             halted: None,
             server: settings.servers[0].server.clone(),
             home: None,
-            shared_sessions: settings.options.shared_sessions,
+            shared_sessions: settings.options.choices.shared_sessions,
             client_id: settings.client_id.clone(),
             ended: None,
-            ending: None,
-            end_waiters: Vec::new(),
             wishes: None,
             stays_down: false,
-            leaving: None,
             last_failure: None,
             answer: None,
             pings: Slab::default(),
+            over: false,
             closed: false,
-            undelivered: 0,
+            seldom: None,
             settings,
         };
         let (inner, epoch) = (Mutex::new(inner), tokio::time::Instant::now());
         let (watch, desk) = (OnceLock::new(), OnceLock::new());
-        Arc::new(Self { inner, epoch, watch, desk, handle: OnceLock::new() })
+        Arc::new(Self { inner, settled: AtomicU64::new(1), epoch, watch, desk, handle: OnceLock::new() })
     }
 
     /// Where the client stands, to be watched.
@@ -282,9 +290,37 @@ impl Shared {
 
     #[inline]
     pub(crate) fn lock(&self) -> Locked<'_> {
-        // A panic under the lock is a bug of ours; the state is still the best there is.
-        let guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = self.inner.try_lock().unwrap_or_else(|_| self.await_lock());
         Locked::new(guard, self)
+    }
+
+    /// Whoever has the lock has the session's memory at hand, too: it is handed over less often when it is not asked for
+    /// at once.
+    #[cold]
+    fn await_lock(&self) -> MutexGuard<'_, Inner> {
+        for pauses in [16, 32, 64, 128, 256, 512] {
+            for _ in 0..pauses {
+                std::hint::spin_loop();
+            }
+            if let Ok(guard) = self.inner.try_lock() {
+                return guard;
+            }
+        }
+        // A panic under the lock is a bug of ours; the state is still the best there is.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Was this message delivered, as far as can be said without the lock?
+    #[inline]
+    pub(crate) fn is_settled(&self, ticket: Ticket) -> bool {
+        ticket.is_before(self.settled.load(Ordering::Acquire))
+    }
+
+    /// To be said under the lock, before those are woken who wait for it.
+    pub(crate) fn settle(&self, settled: Option<u64>) {
+        if let Some(settled) = settled {
+            self.settled.store(settled, Ordering::Release);
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -317,7 +353,7 @@ impl Drop for Handle {
         }
         let now = self.shared.now();
         let mut inner = self.shared.lock();
-        let until = now + inner.settings.options.drain_timeout;
+        let until = now + inner.settings.options.choices.drain_timeout;
         inner.end(Reason::NORMAL_DISCONNECTION, until);
     }
 }
@@ -329,4 +365,10 @@ pub(crate) fn remember(slot: &mut Option<Waker>, waker: &Waker, retired: &mut Ve
         Some(known) if known.will_wake(waker) => {}
         _ => retired.extend(slot.replace(waker.clone())),
     }
+}
+
+/// What is done once cannot be asked for again: who polls it after its end hears what an `async fn` says.
+#[inline]
+pub(crate) fn refuse_again(ended: bool) {
+    assert!(!ended, "a future was polled after it had ended");
 }

@@ -22,9 +22,12 @@ impl From<Tag> for Key {
     }
 }
 
-/// The slots. The table grows with use and never shrinks below what was in use at once.
+/// The slots. The table is made when first needed, grows with use and never shrinks below what was in use at once.
 #[derive(Debug)]
-pub(crate) struct Slab<T> {
+pub(crate) struct Slab<T>(Option<Box<Table<T>>>);
+
+#[derive(Debug)]
+struct Table<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
 }
@@ -37,7 +40,7 @@ struct Slot<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self(None)
     }
 }
 
@@ -45,53 +48,63 @@ impl<T> Slab<T> {
     /// The key that the next [`insert`](Self::insert) will give.
     #[inline]
     pub(crate) fn vacant(&self) -> Key {
+        self.0.as_ref().map_or(Key { index: 0, generation: 0 }, |table| table.vacant())
+    }
+
+    pub(crate) fn insert(&mut self, value: T) -> Key {
+        // Mostly there is one; a vector would begin with four.
+        let new = || Box::new(Table { slots: Vec::with_capacity(1), free: Vec::new() });
+        self.0.get_or_insert_with(new).insert(value)
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.0.as_ref()?.slots.get(key.index as usize)?;
+        if slot.generation == key.generation { slot.value.as_ref() } else { None }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let slot = self.0.as_mut()?.slots.get_mut(key.index as usize)?;
+        if slot.generation == key.generation { slot.value.as_mut() } else { None }
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let table = self.0.as_mut()?;
+        let slot = table.slots.get_mut(key.index as usize)?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        table.free.push(key.index);
+        Some(value)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |table| table.slots.len() - table.free.len())
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        let slots = self.0.as_mut().map(|table| table.slots.iter_mut());
+        slots.into_iter().flatten().filter_map(|slot| slot.value.as_mut())
+    }
+}
+
+impl<T> Table<T> {
+    fn vacant(&self) -> Key {
         match self.free.last() {
             Some(&index) => Key { index, generation: self.slots[index as usize].generation },
             None => Key { index: u32::try_from(self.slots.len()).unwrap_or(u32::MAX), generation: 0 },
         }
     }
 
-    pub(crate) fn insert(&mut self, value: T) -> Key {
+    fn insert(&mut self, value: T) -> Key {
         let key = self.vacant();
         if self.free.pop().is_some() {
             self.slots[key.index as usize].value = Some(value);
         } else {
-            if self.slots.is_empty() {
-                // Mostly there is one; a vector would begin with four.
-                self.slots.reserve_exact(1);
-            }
             self.slots.push(Slot { generation: 0, value: Some(value) });
         }
         key
-    }
-
-    pub(crate) fn get(&self, key: Key) -> Option<&T> {
-        let slot = self.slots.get(key.index as usize)?;
-        if slot.generation == key.generation { slot.value.as_ref() } else { None }
-    }
-
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation == key.generation { slot.value.as_mut() } else { None }
-    }
-
-    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation != key.generation {
-            return None;
-        }
-        let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(key.index);
-        Some(value)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
     }
 }
 

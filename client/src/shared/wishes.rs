@@ -62,12 +62,11 @@ impl Inner {
     pub(crate) fn configure(&mut self, settings: Arc<Settings>) {
         let options = &settings.options;
         self.session.configure(options.config());
-        (self.queue_messages, self.queue_bytes) = (options.queue_messages, options.queue_bytes);
         self.defaults = options.unusual_defaults();
-        self.inbound_window = options.inbound_messages;
-        self.shared_sessions = options.shared_sessions;
-        self.streams.set_quota(options.inbound_bytes);
-        self.persistent = matches!(options.session, SessionMode::Persistent { .. });
+        self.inbound_window = options.choices.inbound_messages;
+        self.shared_sessions = options.choices.shared_sessions;
+        self.streams.set_quota(options.choices.inbound_bytes);
+        self.persistent = matches!(options.choices.session, SessionMode::Persistent { .. });
         if self.client_id != settings.client_id {
             self.client_id = settings.client_id.clone();
         }
@@ -77,7 +76,7 @@ impl Inner {
 
     /// Why there is no connection, if there is none and one was tried.
     pub(crate) fn why_offline(&self) -> Option<Box<Disconnection>> {
-        if self.connected.is_some() { None } else { self.last_failure.clone() }
+        if self.welcome.is_some() { None } else { self.last_failure.clone() }
     }
 
     /// An attempt failed, or a connection ended.

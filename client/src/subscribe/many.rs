@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Draft, Subscription};
+use crate::shared::refuse_again;
 use crate::{SubscribeError, Subscriber};
 
 /// Several subscriptions to be made together; comes from [`Client::subscribe_many`](crate::Client::subscribe_many).
@@ -14,24 +16,31 @@ pub struct SubscribeMany<'a> {
     subscriptions: Vec<Subscription<'a>>,
     /// Empty until they were asked for.
     results: Vec<Option<Result<Subscriber, SubscribeError>>>,
+    ended: bool,
 }
 
 impl<'a> SubscribeMany<'a> {
     pub(crate) fn new(subscriptions: impl IntoIterator<Item = Subscription<'a>>) -> Self {
-        Self { subscriptions: subscriptions.into_iter().collect(), results: Vec::new() }
+        Self { subscriptions: subscriptions.into_iter().collect(), results: Vec::new(), ended: false }
     }
 
-    /// All under one lock, so that they go into as few packets as the broker allows.
+    /// All of one client under one lock, so that they go into as few packets as the broker allows.
     fn ask(&mut self) {
         let mut drafts: Vec<Result<Draft, SubscribeError>> =
             self.subscriptions.iter().map(|subscription| subscription.draft(true)).collect();
         let Some(first) = self.subscriptions.first() else { return };
-        let mut inner = first.handle.shared.lock();
-        let submit = |(subscription, draft): (&Subscription<'a>, &mut Result<Draft, SubscribeError>)| {
-            let draft = draft.as_mut().map_err(|error| error.clone())?;
-            subscription.submit(&mut inner, draft, false)
-        };
-        let asked: Vec<_> = self.subscriptions.iter().zip(&mut drafts).map(submit).collect();
+        let mut shared = &first.handle.shared;
+        let mut inner = shared.lock();
+        let mut asked = Vec::with_capacity(drafts.len());
+        for (subscription, draft) in self.subscriptions.iter().zip(&mut drafts) {
+            if !Arc::ptr_eq(shared, &subscription.handle.shared) {
+                drop(inner);
+                shared = &subscription.handle.shared;
+                inner = shared.lock();
+            }
+            let submit = |draft: &mut Draft| subscription.submit(&mut inner, draft, false);
+            asked.push(draft.as_mut().map_err(|error| error.clone()).and_then(submit));
+        }
         drop(inner);
         let finished = self.subscriptions.iter_mut().zip(drafts.into_iter().zip(asked));
         self.results = finished
@@ -53,6 +62,7 @@ impl Future for SubscribeMany<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let many = self.get_mut();
+        refuse_again(many.ended);
         if many.results.is_empty() {
             many.ask();
         }
@@ -65,6 +75,7 @@ impl Future for SubscribeMany<'_> {
                 }
             }
         }
+        many.ended = !pending;
         if pending { Poll::Pending } else { Poll::Ready(many.results.drain(..).flatten().collect()) }
     }
 }

@@ -25,22 +25,49 @@ pub(super) type Opening = std::pin::Pin<Box<dyn Future<Output = Result<Opened, C
 
 pub(super) struct Opened {
     pub(super) io: Box<dyn Io>,
-    pub(super) connect: ConnectOptions,
+    pub(super) connect: Greeting,
     /// Its first step is in what CONNECT says.
     exchange: Option<Box<dyn Exchange>>,
 }
 
+/// What CONNECT is to say. Its copy of the password is wiped, whatever becomes of the attempt.
+pub(super) struct Greeting(ConnectOptions);
+
+impl std::ops::Deref for Greeting {
+    type Target = ConnectOptions;
+
+    fn deref(&self) -> &ConnectOptions {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Greeting {
+    fn deref_mut(&mut self) -> &mut ConnectOptions {
+        &mut self.0
+    }
+}
+
+impl Drop for Greeting {
+    fn drop(&mut self) {
+        self.0.password.zeroize();
+    }
+}
+
 async fn open(
     settings: Arc<Settings>,
-    own: Option<Credentials>,
+    own: Option<Box<Credentials>>,
     mut attempt: Attempt,
-    mut connect: ConnectOptions,
+    mut connect: Greeting,
 ) -> Result<Opened, ConnectError> {
     let options = &settings.options;
     let server = attempt.server().clone();
     match (own, &options.provider) {
         (Some(own), _) => own.apply(&mut connect),
-        (None, None) => options.credentials.apply(&mut connect),
+        (None, None) => {
+            if let Some(credentials) = &options.credentials {
+                credentials.apply(&mut connect);
+            }
+        }
         (None, Some(provider)) => {
             attempt.enter(ConnectStage::Credentials);
             let given = provider.ask(server.clone()).await;
@@ -51,7 +78,7 @@ async fn open(
             attempt = attempt.with_identity(given.identity);
         }
     }
-    if let Some(prepare) = options.hooks.as_ref().and_then(|hooks| hooks.before_connect.as_ref()) {
+    if let Some(prepare) = options.choices.hooks.as_ref().and_then(|hooks| hooks.before_connect.as_ref()) {
         attempt.enter(ConnectStage::Preparing);
         let version = connect.version;
         let prepared = prepare(&mut connect).await;
@@ -65,7 +92,7 @@ async fn open(
     let io = io.map_err(|error| ConnectError::Unreachable { server: server.clone(), error })?;
     let exchange = begin_authentication(options, &mut connect);
     let exchange = exchange.map_err(|error| ConnectError::NotAuthenticated { server, error })?;
-    Ok(Opened { io: options.taps.attach(io), connect, exchange })
+    Ok(Opened { io: options.choices.taps.attach(io), connect, exchange })
 }
 
 /// Put the first step of an exchange into CONNECT.
@@ -73,7 +100,7 @@ fn begin_authentication(
     options: &Options,
     connect: &mut ConnectOptions,
 ) -> Result<Option<Box<dyn Exchange>>, AuthenticationError> {
-    let Some(authenticator) = &options.exchange.authenticator else { return Ok(None) };
+    let Some(authenticator) = &options.choices.exchange.authenticator else { return Ok(None) };
     let (exchange, first) = authentication::begin(&**authenticator)?;
     let set = connect.properties.authentication_method(authenticator.method());
     let set =
@@ -88,7 +115,7 @@ impl Task {
         if !self.clock_is_set && !self.look_at_clock() {
             return;
         }
-        self.deadline = self.shared.now() + self.settings.options.connect_timeout;
+        self.deadline = self.shared.now() + self.settings.options.choices.connect_timeout;
         let server = self.server();
         let mut connect = self.settings.connect();
         let mut inner = self.shared.lock();
@@ -96,7 +123,7 @@ impl Task {
         let why = std::mem::take(&mut self.switch);
         if !from.is_same(&server) {
             // What one broker does not know another may.
-            self.fallback = Fallback::new(self.settings.options.version);
+            self.fallback = Fallback::new(self.settings.options.choices.version);
             inner.tell(&Event::ServerSwitched { from, to: server.clone(), why });
         }
         inner.tell(&Event::Connecting(server.clone()));
@@ -107,13 +134,13 @@ impl Task {
         let endpoint = self.settings.servers.get(self.backoff.server());
         let own = endpoint.and_then(|endpoint| endpoint.credentials.clone());
         let attempt = Attempt::on(self.settings.options.road.clone(), server);
-        let opening = open(self.settings.clone(), own, attempt.clone(), connect);
+        let opening = open(self.settings.clone(), own, attempt.clone(), Greeting(connect));
         self.stage = Stage::Dialing(Box::pin(opening), attempt);
     }
 
     /// False: it is not set yet, and is looked at again later.
     fn look_at_clock(&mut self) -> bool {
-        let earliest = self.settings.options.require_clock;
+        let earliest = self.settings.options.choices.require_clock;
         self.clock_is_set = earliest.is_none_or(|earliest| SystemTime::now() >= earliest);
         if self.clock_is_set {
             return true;
@@ -130,7 +157,7 @@ impl Task {
     pub(super) fn poll_dialing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Dialing(opening, attempt) = &mut self.stage else { return Poll::Ready(()) };
         match opening.as_mut().poll(cx) {
-            Poll::Ready(Ok(Opened { io, mut connect, exchange })) => {
+            Poll::Ready(Ok(Opened { io, connect, exchange })) => {
                 let mut inner = self.shared.lock();
                 inner.authenticate_with(exchange);
                 if *inner.client_id != *connect.client_id {
@@ -142,7 +169,6 @@ impl Task {
                 inner.session.handle_open(&connect);
                 inner.task.wakes_for = WakesFor::Nothing;
                 drop(inner);
-                connect.password.zeroize();
                 self.stage = Stage::Online(Online::new(io, &connect));
                 return Poll::Ready(());
             }
@@ -165,7 +191,7 @@ impl Task {
     }
 
     pub(super) fn timed_out(&self, stage: ConnectStage) -> After {
-        let limit = self.settings.options.connect_timeout;
+        let limit = self.settings.options.choices.connect_timeout;
         After::Failed(
             Disconnection::Failed(ConnectError::TimedOut { server: self.server(), stage, limit }),
             0,

@@ -29,7 +29,13 @@ impl Task {
         if wishes.offline {
             return self.stay_down();
         }
-        let hurry = wishes.connect_now || (wishes.network_up || changed || wishes.reconnect) && !down;
+        // On demand, other options alone are no demand.
+        let idle = matches!(self.stage, Stage::Down { .. })
+            && self.settings.options.choices.on_demand
+            && !self.shared.lock().has_demand();
+        let changed_for_somebody = changed && !idle;
+        let hurry =
+            wishes.connect_now || (wishes.network_up || changed_for_somebody || wishes.reconnect) && !down;
         if hurry && (changed || !attempting) {
             self.begin();
         }
@@ -79,17 +85,14 @@ impl Task {
 
     /// Nothing new is sent; what is on the way may come to its end; then goodbye.
     fn leave(&mut self, why: Leave) {
-        let drain_until = self.shared.now() + self.settings.options.drain_timeout;
+        let drain_until = self.shared.now() + self.settings.options.choices.drain_timeout;
         let mut inner = self.shared.lock();
         if inner.session.phase() != Phase::Online {
             return;
         }
         inner.session.hold();
-        if let Some(leaving) = &mut inner.leaving {
-            leaving.why = why;
-        } else {
-            inner.leaving = Some(Leaving { why, drain_until, said: false });
-        }
+        let new = Leaving { why, drain_until, said: false };
+        inner.seldom().leaving.get_or_insert(new).why = why;
         inner.tell(&Event::Leaving(why));
     }
 
@@ -135,8 +138,8 @@ impl Task {
         if place.is_none() {
             self.detour.give_up();
         }
-        if place.is_none() || self.settings.options.version != settings.options.version {
-            self.fallback = Fallback::new(settings.options.version);
+        if place.is_none() || self.settings.options.choices.version != settings.options.choices.version {
+            self.fallback = Fallback::new(settings.options.choices.version);
         }
         inner.configure(settings.clone());
         drop(inner);

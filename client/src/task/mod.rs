@@ -21,10 +21,10 @@ use packetboat_core::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use crate::events::{Disconnection, Leave, Switch};
+use crate::events::{Disconnection, Leave, State, Switch};
 use crate::settings::Settings;
 use crate::shared::{Inner, Shared, WakesFor};
-use crate::{Attempt, Client, ConnectError, ConnectStage, End, Server};
+use crate::{Attempt, Client, ConnectError, End, Server};
 use attempt::Opening;
 use failure::Fallback;
 use online::{Online, Step};
@@ -47,7 +47,7 @@ pub(crate) struct Task {
     backoff: Backoff,
     fallback: Fallback,
     /// The first attempt decides: no retries until it succeeded.
-    first: Option<First>,
+    first: Option<Box<First>>,
     /// The attempt under way must have succeeded by then.
     deadline: Instant,
     /// The connection was accepted then.
@@ -92,21 +92,28 @@ enum After {
 impl Task {
     pub(crate) fn new(shared: Arc<Shared>, first: Option<First>) -> Self {
         let settings = shared.lock().settings.clone();
-        let limit = shared.now() + settings.options.connect_timeout;
+        let limit = shared.now() + settings.options.choices.connect_timeout;
+        // Nobody waits for the first connection, either.
+        let stage = if settings.options.choices.on_demand && first.is_none() {
+            shared.lock().stands(State::Offline);
+            Stage::Down { on_demand: true }
+        } else {
+            Stage::Waiting(Instant(0))
+        };
         Self {
-            stage: Stage::Waiting(Instant(0)),
+            stage,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             routes: Routes::default(),
             backoff: backoff_of(&settings),
-            fallback: Fallback::new(settings.options.version),
-            first,
+            fallback: Fallback::new(settings.options.choices.version),
+            first: first.map(Box::new),
             deadline: limit,
             since: Instant(0),
             next_settings: None,
             detour: Detour::default(),
             switch: Switch::default(),
             rivals: 0,
-            clock_is_set: settings.options.require_clock.is_none(),
+            clock_is_set: settings.options.choices.require_clock.is_none(),
             settings,
             shared,
         }
@@ -114,7 +121,7 @@ impl Task {
 
     /// The server of the attempt or connection, or of the next attempt.
     fn server(&self) -> Server {
-        if let Some(server) = &self.detour.server {
+        if let Some(server) = self.detour.server() {
             return server.clone();
         }
         let servers = &self.settings.servers;
@@ -127,7 +134,7 @@ impl Task {
         let (online_now, now, wishes) = {
             let mut inner = self.shared.lock();
             let closing = inner.session.is_closing();
-            (inner.connected.is_some(), inner.now, if closing { None } else { inner.wishes.take() })
+            (inner.welcome.is_some(), inner.now, if closing { None } else { inner.wishes.take() })
         };
         if online_now && !self.fallback.is_settled() {
             self.settle(now);
@@ -142,7 +149,7 @@ impl Task {
             Step::Over => self.connection_over(),
             Step::Sleep(alarm) if self.shared.lock().session.phase() == Phase::Connecting => {
                 if self.shared.now() >= self.deadline {
-                    let after = self.timed_out(ConnectStage::Answer);
+                    let after = self.timed_out(self.shared.lock().awaited());
                     self.abandon();
                     self.go_on(after);
                 } else {
@@ -171,9 +178,9 @@ impl Task {
 
     /// The application may say something first.
     fn greet(&self) {
-        let hooks = self.settings.options.hooks.as_ref();
+        let hooks = self.settings.options.choices.hooks.as_ref();
         let Some(greet) = hooks.and_then(|hooks| hooks.after_connect.as_ref()) else { return };
-        let connected = self.shared.lock().connected.clone();
+        let connected = self.shared.lock().connected();
         if let (Some(handle), Some(connected)) = (self.shared.handle(), connected) {
             tokio::spawn(greet(Client::from(handle), connected));
         }
@@ -183,12 +190,12 @@ impl Task {
     fn connection_over(&mut self) {
         let Stage::Online(online) = std::mem::replace(&mut self.stage, Stage::Over) else { return };
         let mut inner = self.shared.lock();
-        let was_online = inner.connected.is_some();
-        let requested = inner.ending.is_some_and(|ending| ending.said);
+        let was_online = inner.welcome.is_some();
+        let requested = inner.ending().is_some_and(|ending| ending.said);
         inner.session.handle_close(&online.writer.output, online.writer.taken);
         inner.drain_events();
-        let ended = inner.ended.take();
-        let leaving = inner.leaving.take();
+        let ended = inner.ended.take().map(|ended| *ended);
+        let leaving = inner.seldom.as_mut().and_then(|seldom| seldom.leaving.take());
         let distrust = inner.authentication_failure().filter(|_| !was_online);
         drop(inner);
         let after = match (ended, leaving) {
@@ -258,24 +265,25 @@ impl Task {
         let now = self.shared.now();
         let mut guard = self.shared.lock();
         let inner: &mut Inner = &mut guard;
-        inner.now = now;
+        (inner.now, inner.task.on_time) = (now, true);
         inner.session.handle_timeout(now);
         inner.drain_events();
         inner.apply_routes(&mut self.routes);
         inner.grant_room();
         inner.settle_flushes();
         let by_time = inner.on_time(now);
-        if let Some(ending) = inner.ending {
+        if let Some(ending) = inner.ending() {
             let queue = inner.session.queue();
-            inner.undelivered = queue.messages + queue.in_flight;
-            if inner.undelivered == 0 || now >= ending.drain_until {
+            let undelivered = queue.messages + queue.in_flight;
+            inner.seldom().undelivered = undelivered;
+            if undelivered == 0 || now >= ending.drain_until {
                 inner.session.disconnect(ending.reason);
                 drop(guard);
                 self.finish(&End::Disconnected);
                 return Poll::Ready(());
             }
         }
-        let drain = inner.ending.map(|ending| ending.drain_until);
+        let drain = inner.ending().map(|ending| ending.drain_until);
         let alarm = [until, by_time, drain, inner.session.poll_timeout()].into_iter().flatten().min();
         let down = matches!(self.stage, Stage::Down { .. });
         let on_demand = matches!(self.stage, Stage::Down { on_demand: true });
@@ -302,7 +310,7 @@ impl Task {
 
     fn finish(&mut self, end: &End) {
         self.stage = Stage::Over;
-        self.shared.lock().close(end, self.settings.options.session);
+        self.shared.lock().close(end, self.settings.options.choices.session);
     }
 }
 

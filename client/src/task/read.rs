@@ -55,6 +55,8 @@ pub(super) struct Batch {
     pub(super) effects: Vec<Effect>,
     pub(super) keys: Vec<u32>,
     pub(super) blocks: Vec<Arc<Block>>,
+    /// The streams that take the message at hand.
+    pub(super) takers: Vec<u32>,
     /// Those of the block being gathered.
     topics: String,
 }
@@ -139,9 +141,8 @@ impl Routes {
 #[derive(Debug)]
 pub(super) struct Reader {
     receiver: Receiver,
-    /// The front of a packet.
-    partial: Vec<u8>,
-    large: Option<Large>,
+    /// The front of a packet that is not all there.
+    front: Option<Box<Front>>,
     /// Bytes read in all.
     pub(super) heard: u64,
     /// Why reading failed, if it did.
@@ -150,16 +151,17 @@ pub(super) struct Reader {
     pub(super) first: [u8; 8],
 }
 
-/// A large packet on its way in.
-#[derive(Debug)]
-struct Large {
+/// The front of a packet.
+#[derive(Debug, Default)]
+struct Front {
     bytes: Vec<u8>,
+    /// What is missing of a large packet, which is received here; zero of others.
     missing: usize,
 }
 
 impl Reader {
     pub(super) fn new(receiver: Receiver) -> Self {
-        Self { receiver, partial: Vec::new(), large: None, heard: 0, error: None, first: [0; 8] }
+        Self { receiver, front: None, heard: 0, error: None, first: [0; 8] }
     }
 
     /// The end was told by TLS: the server refuses what we showed of ourselves, for example.
@@ -195,13 +197,14 @@ impl Reader {
         routes: &mut Routes,
         apply: impl FnOnce(&mut Batch, &[Packet<'_>], &mut Routes),
     ) -> Poll<io::Result<usize>> {
-        if self.large.is_some() {
+        if self.front.as_ref().is_some_and(|front| front.missing > 0) {
             return self.poll_large(io, cx, &mut scratch.batch, routes, apply);
         }
         let Scratch { buffer, batch } = scratch;
         buffer.resize(READ, 0);
-        let kept = self.partial.len();
-        buffer[..kept].copy_from_slice(&self.partial);
+        let front = self.front.as_ref().map_or(&[][..], |front| &front.bytes);
+        let kept = front.len();
+        buffer[..kept].copy_from_slice(front);
         let mut into = ReadBuf::new(&mut buffer[kept..]);
         match Pin::new(io).poll_read(cx, &mut into) {
             Poll::Pending => return Poll::Pending,
@@ -232,7 +235,7 @@ impl Reader {
         routes: &mut Routes,
         apply: impl FnOnce(&mut Batch, &[Packet<'_>], &mut Routes),
     ) -> Poll<io::Result<usize>> {
-        let Some(large) = &mut self.large else { return Poll::Pending };
+        let Some(large) = &mut self.front else { return Poll::Pending };
         // Memory grows by what was received, not by what was announced, and to what was announced at most.
         if large.bytes.len() == large.bytes.capacity() {
             large.bytes.reserve_exact(large.missing.min(large.bytes.len().max(READ)));
@@ -248,7 +251,7 @@ impl Reader {
         self.heard += count as u64;
         if count > 0
             && large.missing == 0
-            && let Some(large) = self.large.take()
+            && let Some(large) = self.front.take()
         {
             let whole = Bytes::from(large.bytes);
             let mut rare = Vec::new();
@@ -270,13 +273,14 @@ impl Reader {
 
     /// The front of a packet stays for the next read.
     fn keep(&mut self, rest: &[u8], missing: Option<usize>) {
-        self.partial = Vec::new();
-        match missing {
-            Some(missing) if rest.len() + missing > LARGE => {
-                self.large = Some(Large { bytes: rest.to_vec(), missing });
-            }
-            _ => self.partial = rest.to_vec(),
+        if rest.is_empty() {
+            self.front = None;
+            return;
         }
+        let front = self.front.get_or_insert_default();
+        front.missing = missing.filter(|missing| rest.len() + missing > LARGE).unwrap_or(0);
+        front.bytes.clear();
+        front.bytes.extend_from_slice(rest);
     }
 }
 

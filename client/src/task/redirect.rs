@@ -6,11 +6,14 @@ use packetboat_core::wire::{PropertiesBuf, Reason};
 use crate::events::Disconnection;
 use crate::{ConnectError, Server};
 
-/// Where the brokers have sent us.
+/// Where the brokers have sent us, if they have.
 #[derive(Debug, Default)]
-pub(super) struct Detour {
+pub(super) struct Detour(Option<Box<Way>>);
+
+#[derive(Debug, Default)]
+struct Way {
     /// The server to go to instead of the listed one.
-    pub(super) server: Option<Server>,
+    server: Option<Server>,
     /// It has moved there for good: not for this connection alone.
     permanent: bool,
     /// Servers that sent us on, since the last connection that was stable.
@@ -38,6 +41,11 @@ impl<'a> Directions<'a> {
 }
 
 impl Detour {
+    /// The server to go to instead of the listed one.
+    pub(super) fn server(&self) -> Option<&Server> {
+        self.0.as_ref()?.server.as_ref()
+    }
+
     /// Follow, from the server at hand. The error: why not, with the reference if there was one.
     pub(super) fn follow(
         &mut self,
@@ -45,10 +53,11 @@ impl Detour {
         directions: &Directions<'_>,
         limit: usize,
     ) -> Result<(), (String, &'static str)> {
-        self.server = None;
+        self.give_up();
         let Some(text) = directions.reference else { return Ok(()) };
+        let way = self.0.get_or_insert_default();
         let refused = |why| Err((text.to_owned(), why));
-        if self.left.len() >= limit {
+        if way.left.len() >= limit {
             return refused("brokers have sent us on too often");
         }
         // A list, in order of preference [5.0, 4.11].
@@ -56,27 +65,30 @@ impl Detour {
         if known.peek().is_none() {
             return refused("it is no host with or without a port");
         }
-        self.left.push(from.clone());
-        let left = |server: &Server| self.left.iter().any(|left| left.is_same(server));
+        way.left.push(from.clone());
+        let left = |server: &Server| way.left.iter().any(|left| left.is_same(server));
         let Some(server) = known.find(|server| !left(server)) else {
             return refused("it leads back to a broker that sent us on");
         };
-        (self.server, self.permanent) = (Some(server), directions.permanent);
+        (way.server, way.permanent) = (Some(server), directions.permanent);
         Ok(())
     }
 
     /// An attempt there failed, or another server's turn has come: the list counts again.
     pub(super) fn give_up(&mut self) {
-        self.server = None;
+        if let Some(way) = &mut self.0 {
+            way.server = None;
+        }
     }
 
     /// A connection there ended.
     pub(super) fn ended(&mut self, stable: bool) {
-        if !self.permanent {
-            self.server = None;
+        let Some(way) = &mut self.0 else { return };
+        if !way.permanent {
+            way.server = None;
         }
         if stable {
-            self.left = Vec::new();
+            way.left = Vec::new();
         }
     }
 }

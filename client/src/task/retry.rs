@@ -58,14 +58,16 @@ fn passes(reason: Reason) -> bool {
 pub(super) fn backoff_of(settings: &Settings) -> Backoff {
     let options = &settings.options;
     let servers = settings.servers.iter().map(|endpoint| endpoint.delays);
-    let mut backoff = BackoffOptions::new(servers).jitter(options.jitter).stable_after(options.stable_after);
-    if let Some(limit) = options.retry_limit {
+    let mut backoff = BackoffOptions::new(servers)
+        .jitter(options.choices.jitter)
+        .stable_after(options.choices.stable_after);
+    if let Some(limit) = options.choices.retry_limit {
         backoff = backoff.retry_limit(limit);
     }
-    if let Some(after) = options.return_after {
+    if let Some(after) = options.choices.return_after {
         backoff = backoff.return_after(after);
     }
-    if let Some(after) = options.renew_after {
+    if let Some(after) = options.choices.renew_after {
         backoff = backoff.renew_after(after);
     }
     Backoff::new(backoff, crate::settings::seed())
@@ -102,7 +104,7 @@ impl Task {
     fn ask_backoff(&mut self, cause: &Disconnection, kind: Kind, now: Instant) -> Next {
         let before = self.backoff.server();
         let next = match (kind, cause) {
-            (Kind::Refused, _) if self.settings.options.refusals == Refusals::RetrySlowly => {
+            (Kind::Refused, _) if self.settings.options.choices.refusals == Refusals::RetrySlowly => {
                 self.backoff.refused(now)
             }
             (Kind::SentAway, _) => self.backoff.sent_away(now),
@@ -119,11 +121,11 @@ impl Task {
     /// Does somebody not want another attempt?
     fn stops(&mut self, cause: &Disconnection, kind: Kind, server: &Server) -> bool {
         let options = &self.settings.options;
-        if let Some(decide) = options.hooks.as_ref().and_then(|hooks| hooks.on_failure.as_ref()) {
+        if let Some(decide) = options.choices.hooks.as_ref().and_then(|hooks| hooks.on_failure.as_ref()) {
             let failure = Failure { cause, server, retry: self.backoff.attempt() };
             return decide(&failure) == OnFailure::Stop;
         }
-        self.first.is_some() || kind == Kind::Refused && options.refusals == Refusals::Stop
+        self.first.is_some() || kind == Kind::Refused && options.choices.refusals == Refusals::Stop
     }
 
     fn give_up(&mut self, cause: Disconnection, lost_qos0: usize) {
@@ -146,7 +148,7 @@ impl Task {
     fn wait(&mut self, cause: Disconnection, lost_qos0: usize, at: Instant, now: Instant) {
         let next = self.server();
         let mut inner = self.shared.lock();
-        if self.settings.options.on_demand && !inner.has_demand() {
+        if self.settings.options.choices.on_demand && !inner.has_demand() {
             inner.tell(&Event::Disconnected { cause, lost_qos0, retry_in: None, next: None });
             inner.stands(State::Offline);
             drop(inner);
@@ -163,11 +165,11 @@ impl Task {
     /// True: the next attempt goes where the broker said.
     fn follow(&mut self, server: &Server, cause: &Disconnection) -> bool {
         let Some(directions) = Directions::of(cause) else { return false };
-        let limit = self.settings.options.redirect_limit.into();
+        let limit = self.settings.options.choices.redirect_limit.into();
         if let Err((reference, why)) = self.detour.follow(server, &directions, limit) {
             self.shared.lock().tell(&Event::RedirectIgnored { reference, why });
         }
-        let followed = self.detour.server.is_some();
+        let followed = self.detour.server().is_some();
         if followed {
             self.switch = Switch::Redirected;
         }
@@ -176,7 +178,7 @@ impl Task {
 
     /// Two clients with one identifier throw each other out for ever: 5.0 says so, 3.1.1 just closes.
     fn watch_rivals(&mut self, cause: &Cause, kind: Kind, now: Instant) {
-        let stable = now.since(self.since) >= self.settings.options.stable_after;
+        let stable = now.since(self.since) >= self.settings.options.choices.stable_after;
         self.detour.ended(stable);
         let taken_over = kind == Kind::TakenOver;
         self.rivals = match cause {

@@ -65,15 +65,14 @@ pub(super) fn turn(
 ) -> Turn {
     let mut guard = shared.lock();
     let inner = &mut *guard;
-    inner.now = now;
+    (inner.now, inner.task.on_time) = (now, true);
     inner.session.handle_written(wrote.bytes, now);
-    let was_online = inner.connected.is_some();
+    let was_online = inner.welcome.is_some();
     if input == Input::Came {
-        inner.session.handle_read(now);
-        inner.apply(batch, rare, now);
+        inner.come(batch, rare, now);
     }
     inner.drain_events();
-    if !was_online && inner.connected.is_some() {
+    if !was_online && inner.welcome.is_some() {
         inner.on_connected();
     }
     inner.apply_routes(routes);
@@ -106,19 +105,30 @@ pub(super) fn turn(
         let blocked = !writer.is_flushed();
         inner.sleep(cx, if blocked { WakesFor::Commands } else { WakesFor::Everything }, alarm);
     }
-    let left = inner.leaving.is_some_and(|leaving| leaving.said);
-    let requested = left || inner.ending.is_some_and(|ending| ending.said);
+    shared.settle(inner.session.settled());
+    let requested = inner.is_goodbye_said();
     Turn { asleep, yields, may_read, closing, requested, alarm }
 }
 
 impl Inner {
+    /// What a read brought is applied.
+    fn come(&mut self, batch: &mut Batch, rare: &[Packet<'_>], now: Instant) {
+        let queued = self.streams.bytes();
+        self.session.handle_read(now);
+        self.apply(batch, rare, now);
+        if self.streams.is_flooded(queued) {
+            let what = "more unacknowledged messages than twice the inbound quota";
+            self.session.handle_breach(Breach { reason: Reason::QUOTA_EXCEEDED, what });
+        }
+    }
+
     /// Whom to wake, and for what. To be said under the same lock under which there was nothing to do.
     pub(super) fn sleep(&mut self, cx: &Context<'_>, wakes_for: WakesFor, alarm: Option<Instant>) {
         match &mut self.task.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        self.task.wakes_for = wakes_for;
+        (self.task.wakes_for, self.task.on_time) = (wakes_for, false);
         self.task.alarm = alarm;
     }
 
@@ -129,7 +139,7 @@ impl Inner {
                 // What was read before the route stood waited for it: nothing is overtaken.
                 RouteChange::Insert(filter, key) => self.claim(key, Some(&filter)),
                 RouteChange::InsertAll(key) => self.claim(key, None),
-                RouteChange::Remove(_, key) => self.streams.remove(key, &mut self.deferred.drops),
+                RouteChange::Remove(_, key) => self.streams.unroute(key, &mut self.deferred.drops),
             }
         }
     }
@@ -137,7 +147,7 @@ impl Inner {
     /// What a read brought, in its order.
     fn apply(&mut self, batch: &mut Batch, rare: &[Packet<'_>], now: Instant) {
         let mut rare = rare.iter();
-        let Batch { effects, keys, blocks, .. } = batch;
+        let Batch { effects, keys, blocks, takers, .. } = batch;
         for effect in effects.drain(..) {
             match effect {
                 Effect::Message { id, keys: span, block, parts } => {
@@ -148,9 +158,9 @@ impl Inner {
                     }
                     let Some(block) = blocks.get(block as usize) else { continue };
                     let keys = &keys[span.start as usize..span.end as usize];
-                    self.on_message(id, keys, Message::new(block.clone(), parts));
+                    self.on_message(id, keys, takers, Message::new(block.clone(), parts));
                 }
-                Effect::Unrouted if self.session.phase() == Phase::Online => self.unclaimed.count += 1,
+                Effect::Unrouted if self.session.phase() == Phase::Online => self.unclaimed += 1,
                 Effect::Unrouted => {
                     let qos = packetboat_core::wire::QoS::AtMostOnce;
                     self.session.handle_publish(Arrival { qos, id: None, holders: 0 });
@@ -179,25 +189,15 @@ impl Inner {
     }
 
     fn on_connected(&mut self) {
-        let Some(connected) = &mut self.connected else { return };
-        if connected.client_id.is_empty() {
-            connected.client_id = self.client_id.clone();
-        }
-        connected.server.clone_from(&self.server);
+        let Some(connected) = self.connected() else { return };
         self.home = Some(self.server.clone());
         self.answer = Some(Reason::SUCCESS);
-        self.client_id = connected.client_id.clone();
-        let connected = connected.clone();
         self.stands(events::State::Connected(connected.clone()));
         self.tell(&Event::Connected(connected));
     }
 
     /// Is reading to stop, and when is that to be looked at again? While we do not read, silence is ours.
     fn pressure(&mut self, now: Instant) -> (bool, Option<Instant>) {
-        if self.streams.is_flooded() {
-            let what = "more unacknowledged messages than twice the inbound quota";
-            self.session.handle_breach(Breach { reason: Reason::QUOTA_EXCEEDED, what });
-        }
         if !self.streams.is_paused() {
             return (false, None);
         }
@@ -216,22 +216,31 @@ impl Inner {
 
     /// Somebody wants the client to end: when nothing is left to be done, or the time is up, the session is told.
     fn ending_turn(&mut self, now: Instant) -> Option<Instant> {
-        let Some(ending) = self.ending.filter(|ending| !ending.said) else { return self.leaving_turn(now) };
+        self.seldom.as_ref()?;
+        let Some(ending) = self.ending().filter(|ending| !ending.said) else { return self.leaving_turn(now) };
         let queue = self.session.queue();
         let finished = queue.messages == 0 && queue.in_flight == 0;
-        let drained = finished && (self.connected.is_none() || self.session.is_idle());
+        let drained = finished && (self.welcome.is_none() || self.session.is_idle());
         if drained || now >= ending.drain_until {
-            self.undelivered = queue.messages + queue.in_flight;
+            self.seldom().undelivered = queue.messages + queue.in_flight;
             self.session.disconnect(ending.reason);
-            self.ending = Some(crate::shared::Ending { said: true, ..ending });
+            self.seldom().ending = Some(crate::shared::Ending { said: true, ..ending });
             return None;
         }
         Some(ending.drain_until)
     }
 
+    /// The connection ends because somebody wanted it to.
+    fn is_goodbye_said(&self) -> bool {
+        self.seldom.as_ref().is_some_and(|seldom| {
+            seldom.leaving.is_some_and(|leaving| leaving.said)
+                || seldom.ending.is_some_and(|ending| ending.said)
+        })
+    }
+
     /// The connection is to be left: when nothing is on the way any more, or the time is up, the session is told.
     fn leaving_turn(&mut self, now: Instant) -> Option<Instant> {
-        let leaving = self.leaving.as_mut().filter(|leaving| !leaving.said)?;
+        let leaving = self.seldom.as_mut()?.leaving.as_mut().filter(|leaving| !leaving.said)?;
         if self.session.queue().in_flight > 0 && now < leaving.drain_until {
             return Some(leaving.drain_until);
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use chunk::Chunk;
 use packetboat_core::session::{Handle, Output};
+use zeroize::Zeroize;
 
 use crate::Io;
 use crate::shared::{Content, Held};
@@ -15,8 +16,12 @@ use crate::shared::{Content, Held};
 /// Written between two reports to the session, so that publishers refill while the rest is written.
 const CHUNK: usize = 64 * 1024;
 
+/// The same for payloads in place, while nothing arrives that would have to wait: fewer and larger calls halve what they
+/// cost. A system that takes less of a slow link's (see `transport::tcp`) shortens them.
+const LARGE_CHUNK: usize = 1024 * 1024;
+
 /// Parts offered to the socket at once.
-const PARTS: usize = 16;
+const PARTS: usize = 64;
 
 /// What is being written.
 #[derive(Debug, Default)]
@@ -33,9 +38,23 @@ pub(super) struct Writer {
     chunk: Option<Box<Chunk>>,
     /// Layers above the socket may hold bytes back.
     unflushed: bool,
+    /// CONNECT has not been written, in which there may be a password.
+    greets: bool,
 }
 
 impl Writer {
+    /// That of a new connection.
+    pub(super) fn greeting() -> Self {
+        Self { greets: true, ..Self::default() }
+    }
+
+    /// Leave nothing of a password in memory.
+    pub(super) fn wipe(&mut self) {
+        if std::mem::take(&mut self.greets) {
+            self.output.bytes.zeroize();
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.output.is_empty()
     }
@@ -50,8 +69,14 @@ impl Writer {
         self.output.replies.min(self.output.bytes.len() - self.at)
     }
 
-    /// Offer at most a chunk to the socket; behind the last one, flush. Ready with 0: nothing to write.
-    pub(super) fn poll(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Offer at most a chunk to the socket, a larger one of payloads in place if nothing `arrives`; behind the last one,
+    /// flush. Ready with 0: nothing to write.
+    pub(super) fn poll(
+        &mut self,
+        io: &mut dyn Io,
+        arrives: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if self.output.is_empty() {
             return if self.unflushed { self.flush(io, cx) } else { Poll::Ready(Ok(0)) };
         }
@@ -62,7 +87,7 @@ impl Writer {
         } else {
             ready!(self.fetch(cx))?;
             let mut parts = [IoSlice::new(&[]); PARTS];
-            let count = self.parts(&mut parts);
+            let count = self.parts(&mut parts, if arrives { CHUNK } else { LARGE_CHUNK });
             Pin::new(&mut *io).poll_write_vectored(cx, &parts[..count])
         };
         match wrote {
@@ -98,13 +123,13 @@ impl Writer {
         }
     }
 
-    /// The next parts in order, a chunk of them.
-    fn parts<'a>(&'a self, parts: &mut [IoSlice<'a>; PARTS]) -> usize {
+    /// The next parts in order, some `chunk` bytes of them.
+    fn parts<'a>(&'a self, parts: &mut [IoSlice<'a>; PARTS], chunk: usize) -> usize {
         let (mut count, mut size) = (0, 0);
         let (mut at, mut splice_at) = (self.at, self.splice_at);
         let mut splices = self.output.splices.get(self.splice..).unwrap_or_default().iter();
         let mut next = splices.next();
-        while count < PARTS && size < CHUNK {
+        while count < PARTS && size < chunk {
             let until = next.map_or(self.output.bytes.len(), |(offset, _)| *offset);
             let part = if at < until {
                 let part = &self.output.bytes[at..until];
@@ -118,7 +143,7 @@ impl Writer {
             } else {
                 break;
             };
-            let part = &part[..part.len().min(4 * CHUNK)];
+            let part = &part[..part.len().min(LARGE_CHUNK)];
             parts[count] = IoSlice::new(part);
             size += part.len();
             count += 1;
@@ -158,6 +183,7 @@ impl Writer {
             }
         }
         if self.at == self.output.bytes.len() && self.splice == self.output.splices.len() {
+            self.wipe();
             self.output.clear();
             (self.taken, self.at, self.splice, self.splice_at) = (0, 0, 0, 0);
         }
@@ -237,7 +263,9 @@ mod tests {
             let (mut slow, mut total) = (Slow(Vec::new()), 0);
             let mut cx = Context::from_waker(Waker::noop());
             while !writer.is_empty() {
-                let Poll::Ready(Ok(count)) = writer.poll(&mut slow, &mut cx) else { panic!("always ready") };
+                let Poll::Ready(Ok(count)) = writer.poll(&mut slow, false, &mut cx) else {
+                    panic!("always ready")
+                };
                 total += count;
             }
             assert_eq!(slow.0, expected);
@@ -279,12 +307,12 @@ mod tests {
         let output = Output { bytes: b"hello".to_vec(), splices: Vec::new(), replies: 0 };
         let mut writer = Writer { output, ..Writer::default() };
         let (mut holding, mut cx) = (Holding(0), Context::from_waker(Waker::noop()));
-        assert!(matches!(writer.poll(&mut holding, &mut cx), Poll::Ready(Ok(5))));
+        assert!(matches!(writer.poll(&mut holding, false, &mut cx), Poll::Ready(Ok(5))));
         assert!(writer.is_empty() && !writer.is_flushed());
-        assert!(writer.poll(&mut holding, &mut cx).is_pending());
-        assert!(matches!(writer.poll(&mut holding, &mut cx), Poll::Ready(Ok(0))));
+        assert!(writer.poll(&mut holding, false, &mut cx).is_pending());
+        assert!(matches!(writer.poll(&mut holding, false, &mut cx), Poll::Ready(Ok(0))));
         assert!(writer.is_flushed());
-        assert!(matches!(writer.poll(&mut holding, &mut cx), Poll::Ready(Ok(0))));
+        assert!(matches!(writer.poll(&mut holding, false, &mut cx), Poll::Ready(Ok(0))));
         assert_eq!(holding.0, 3, "nothing to flush, nothing flushed");
     }
 }

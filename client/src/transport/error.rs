@@ -8,7 +8,7 @@ use super::{ProxyError, TlsError, WebSocketError};
 use crate::UrlError;
 
 /// Why no connection came about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum DialError {
     /// The host name has no address.

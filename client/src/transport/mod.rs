@@ -10,6 +10,7 @@ mod tls;
 mod unix;
 mod websocket;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ pub use error::DialError;
 pub use proxy::{Proxy, ProxyError, ProxyUrlError};
 pub use tcp::{Tcp, TcpKeepAlive};
 pub(crate) use tls::Identity;
+#[cfg(feature = "tls")]
+pub use tls::PrivateKey;
 pub use tls::{CertificateProblem, Pem, Tls, TlsError, TlsVersion};
 pub use websocket::{WebSocket, WebSocketError};
 
@@ -57,9 +60,17 @@ pub type Dialing = Pin<Box<dyn Future<Output = Result<Box<dyn Io>, DialError>> +
 /// let (client_end, _broker_end) = tokio::io::duplex(4096);
 /// let options = Options::new("mqtt://inside").transport(Pipe(Some(client_end).into()));
 /// ```
-pub trait Transport: Send + Sync + 'static {
+pub trait Transport: Any + Send + Sync {
     /// Opens a connection. The future must be safe to drop at any time; the client bounds its time.
     fn dial(&self, attempt: &Attempt) -> Dialing;
+
+    /// Would another one dial in the very same way? Then options that bring it cost no connection
+    /// ([`Client::reconfigure`](crate::Client::reconfigure)). Unless written: nobody knows, and no other would.
+    ///
+    /// Whoever has [`PartialEq`] says `(other as &dyn std::any::Any).downcast_ref() == Some(self)`.
+    fn says_as(&self, _other: &dyn Transport) -> bool {
+        false
+    }
 }
 
 /// One attempt to reach a server. Clones are the same attempt.
@@ -142,7 +153,7 @@ pub(crate) struct Road {
 }
 
 /// Through which proxy.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) enum ProxyChoice {
     #[default]
     None,
@@ -152,6 +163,15 @@ pub(crate) enum ProxyChoice {
 }
 
 impl Road {
+    /// Does it say the same? A connection that was made by one is then as good as one by the other.
+    pub(crate) fn says_as(&self, other: &Self) -> bool {
+        self.tcp == other.tcp
+            && self.proxy == other.proxy
+            && self.secured == other.secured
+            && self.tls.says_as(&other.tls)
+            && self.websocket.says_as(&other.websocket)
+    }
+
     /// Where the address leads with these options.
     pub(crate) fn secure(&self, server: Server) -> Server {
         if self.secured { server.secured() } else { server }

@@ -109,7 +109,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// Why a text names no proxy. Nothing of the text is told: it may hold a password.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProxyUrlError {
     /// It is not a URL, or has more than host and port.
@@ -185,7 +185,7 @@ impl FromStr for Proxy {
 }
 
 /// What a proxy did instead of opening the tunnel.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum ProxyError {
     /// It could not be reached.

@@ -1,5 +1,7 @@
 //! TCP: how a connection is opened, and how it is kept.
 
+mod stream;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -10,6 +12,8 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::Instant;
+
+use stream::Stream;
 
 use super::{Attempt, DialError};
 use crate::ConnectStage;
@@ -89,15 +93,16 @@ impl Tcp {
         attempt: &Attempt,
         host: &str,
         port: u16,
-    ) -> Result<TcpStream, DialError> {
+    ) -> Result<Stream, DialError> {
         let opening = self.open(attempt, host, port);
-        match self.connect_timeout {
+        let opened = match self.connect_timeout {
             None => opening.await,
             Some(limit) => tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
                 let what = format!("no connection within {limit:?}");
                 Err(io::Error::new(io::ErrorKind::TimedOut, what).into())
             }),
-        }
+        };
+        opened.map(Stream::new)
     }
 
     async fn open(&self, attempt: &Attempt, host: &str, port: u16) -> Result<TcpStream, DialError> {
@@ -127,21 +132,9 @@ impl Tcp {
             SockRef::from(&socket).set_tcp_keepalive(&probes.into())?;
         }
         socket.set_nodelay(self.no_delay)?;
-        bound_unsent(&socket);
         socket.connect(remote).await
     }
 }
-
-/// While a link is fast, the system learns to take hundreds of kilobytes for it. When it becomes slow they keep a probe
-/// waiting longer than an answer may take, and a living connection is given up. Where the bound is refused, this stays.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-fn bound_unsent(socket: &TcpSocket) {
-    const MOST: u32 = 128 * 1024;
-    let _ = SockRef::from(socket).set_tcp_notsent_lowat(MOST);
-}
-
-#[cfg(not(any(target_os = "android", target_os = "linux")))]
-fn bound_unsent(_: &TcpSocket) {}
 
 /// Whose fault it is, too: the local address or interface, not the server.
 fn unusable(name: &str, error: &io::Error) -> io::Error {

@@ -12,9 +12,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::Server;
 
-type Headers = Vec<(String, String)>;
+/// Values may be secrets.
+type Headers = Vec<(String, Zeroizing<String>)>;
 type Asked = Pin<Box<dyn Future<Output = Result<Headers, Arc<dyn Error + Send + Sync>>> + Send>>;
 type Ask = Arc<dyn Fn(Server) -> Asked + Send + Sync>;
 
@@ -41,10 +44,20 @@ impl WebSocket {
         Self::default()
     }
 
+    /// Does it say the same? Of functions nobody can tell, unless they are one.
+    pub(super) fn says_as(&self, other: &Self) -> bool {
+        let asks = match (&self.ask, &other.ask) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        asks && self.headers == other.headers
+    }
+
     /// A further header of the request. `Host` replaces the usual one.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.headers.push((name.into(), Zeroizing::new(value.into())));
         self
     }
 
@@ -58,7 +71,10 @@ impl WebSocket {
     {
         self.ask = Some(Arc::new(move |server| {
             let asked = ask(server);
-            Box::pin(async move { asked.await.map_err(|error| Arc::from(error.into())) })
+            Box::pin(async move {
+                let answer = asked.await.map_err(|error| Arc::from(error.into()))?;
+                Ok(answer.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect())
+            })
         }));
         self
     }
@@ -78,7 +94,7 @@ impl fmt::Debug for WebSocket {
 }
 
 /// Those of the handshake are not for others to set, and nothing may end a line.
-fn wrong_header(headers: &[(String, String)]) -> Option<String> {
+fn wrong_header(headers: &[(String, Zeroizing<String>)]) -> Option<String> {
     const OURS: [&str; 6] = [
         "upgrade",
         "connection",
@@ -98,7 +114,7 @@ fn wrong_header(headers: &[(String, String)]) -> Option<String> {
 }
 
 /// Why no WebSocket came about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum WebSocketError {
     /// The server refused the request.

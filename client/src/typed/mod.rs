@@ -61,6 +61,23 @@ pub use template::TemplateError;
 ///
 /// `L` has a field for each name: a text, a number, a `bool`, a `char`, or an enum of names. `P` is whatever serde can write
 /// and read. The format is JSON unless [`format`](Self::format) says otherwise.
+///
+/// ```
+/// use packetboat::typed::TypedTopic;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Sensor {
+///     room: String,
+///     id: u32,
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let readings = TypedTopic::<Sensor, f64>::new("sensors/{room}/{id}/temperature")?;
+/// assert_eq!(readings.filter(), "sensors/+/+/temperature");
+/// assert_eq!(readings.levels("sensors/kitchen/7/temperature")?.id, 7);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TypedTopic<L, P> {
     template: Template,
     format: Format,
@@ -171,6 +188,21 @@ impl TypedMessage {
 impl Client {
     /// Publish a message of a [`TypedTopic`]. On 5.0 it says its content type, and of JSON that it is text; on 3.1.1 it goes out
     /// without. [`Publish::properties`] would replace both.
+    ///
+    /// ```no_run
+    /// use packetboat::typed::TypedTopic;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Room { room: String }
+    ///
+    /// # async fn example(client: packetboat::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let temperatures = TypedTopic::<Room, f64>::new("rooms/{room}/temperature")?;
+    /// let message = temperatures.message(&Room { room: "kitchen".into() }, &21.5)?;
+    /// client.publish_typed(&message).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn publish_typed<'a>(&'a self, message: &'a TypedMessage) -> Publish<'a> {
         let mut properties = PropertiesBuf::new();
         // Both are short, and belong in PUBLISH.
@@ -197,7 +229,6 @@ pub struct Typed<L, P> {
 /// A message that could not be read. It is an item of the stream, which goes on.
 ///
 /// It is acknowledged like any other when the next is taken; in manual mode, [`Message::reject`] it, or it comes again.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct DecodeError {
     /// What is wrong with it.
@@ -207,7 +238,7 @@ pub struct DecodeError {
 }
 
 /// What is wrong with a message. Its publisher is to blame, or the type it is read as.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Problem {
     /// Its topic is not of this form.
@@ -246,14 +277,15 @@ impl std::error::Error for DecodeError {
 }
 
 /// Why no message came about.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The levels are not a struct of texts, numbers and the like.
     Levels(String),
     /// The template names a level for which there is no field.
     Missing(String),
-    /// The value of this level is empty or holds `/`: it would be another level, or none.
+    /// The value of this level is empty or holds `/`: it would be another level, or none. Or it is the first one and begins with
+    /// `$`: the filter would not match it.
     Level(String),
     /// The topic is none: it is too long, or holds a wildcard or a null character.
     Topic(TopicError),
@@ -266,7 +298,9 @@ impl fmt::Display for EncodeError {
         match self {
             Self::Levels(why) => write!(f, "the levels cannot be written: {why}"),
             Self::Missing(name) => write!(f, "there is no field for the level {name:?}"),
-            Self::Level(name) => write!(f, "the level {name:?} is empty or has a '/' in it"),
+            Self::Level(name) => {
+                write!(f, "the level {name:?} is empty, has a '/' in it or begins the topic with '$'")
+            }
             Self::Topic(error) => write!(f, "the topic is wrong: {error}"),
             Self::Payload(why) => write!(f, "the payload cannot be written: {why}"),
         }

@@ -43,6 +43,9 @@ impl Template {
             })
             .collect();
         let filter = TopicFilter::new(filter.join("/")).map_err(TemplateError::Topic)?;
+        if filter.share_name().is_some() {
+            return Err(TemplateError::Shared);
+        }
         Ok(Self { levels: levels.into(), filter })
     }
 
@@ -62,7 +65,7 @@ impl Template {
                 Level::Named(name) => {
                     let value = values.iter().find(|(known, _)| **known == **name);
                     let (_, value) = value.ok_or_else(|| EncodeError::Missing(name.to_string()))?;
-                    if value.is_empty() || value.contains('/') {
+                    if value.is_empty() || value.contains('/') || at == 0 && value.starts_with('$') {
                         return Err(EncodeError::Level(name.to_string()));
                     }
                     topic.push_str(value);
@@ -89,7 +92,7 @@ impl Template {
 }
 
 /// Why a template is none.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TemplateError {
     /// This level is neither plain text nor one name in braces.
@@ -98,6 +101,8 @@ pub enum TemplateError {
     Twice(String),
     /// As a filter it is wrong.
     Topic(TopicError),
+    /// It is a shared subscription's, `$share/group/...`: no message has such a topic.
+    Shared,
 }
 
 impl fmt::Display for TemplateError {
@@ -108,6 +113,10 @@ impl fmt::Display for TemplateError {
             }
             Self::Twice(name) => write!(f, "the name {name:?} stands twice"),
             Self::Topic(error) => error.fmt(f),
+            Self::Shared => f.write_str(
+                "messages have no topics under $share: leave group and $share out here, and put them before the filter when \
+                 subscribing",
+            ),
         }
     }
 }

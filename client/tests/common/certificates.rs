@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    RevokedCertParams, SerialNumber, SignatureAlgorithm,
 };
 
 /// An authority that signs what it is asked to.
@@ -21,6 +22,19 @@ pub(crate) struct Pair {
     pub(crate) key: String,
     pub(crate) der: Vec<u8>,
     pub(crate) public_key: Vec<u8>,
+}
+
+/// A point on P-256, uncompressed.
+pub(crate) struct PublicKey(pub(crate) &'static [u8]);
+
+impl PublicKeyData for PublicKey {
+    fn der_bytes(&self) -> &[u8] {
+        self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
 }
 
 impl Authority {
@@ -56,7 +70,6 @@ impl Authority {
     }
 
     pub(crate) fn sign_key(&self, params: &CertificateParams, key: &KeyPair) -> Pair {
-        use rcgen::PublicKeyData;
         let certificate = params.signed_by(key, &self.issuer).unwrap();
         Pair {
             certificate: certificate.pem(),
@@ -64,6 +77,11 @@ impl Authority {
             public_key: key.subject_public_key_info(),
             key: key.serialize_pem(),
         }
+    }
+
+    /// For a key whose private half this process does not have.
+    pub(crate) fn sign_public(&self, params: &CertificateParams, key: &PublicKey) -> String {
+        params.signed_by(key, &self.issuer).unwrap().pem()
     }
 
     /// The list of what this authority has revoked, good for another hour.

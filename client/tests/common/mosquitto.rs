@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A running mosquitto.
 pub(crate) struct Mosquitto {
@@ -77,11 +79,33 @@ impl Mosquitto {
         }
     }
 
+    /// Ends it as an administrator would: it saves what it has.
+    pub(crate) fn end(&mut self) {
+        self.signal("TERM");
+        self.child.take().unwrap().wait().unwrap();
+    }
+
     /// Starts it again on the same port.
     pub(crate) fn restart(&mut self) {
         self.kill();
         let program = program().unwrap();
         self.spawn(&program);
+    }
+
+    /// Lets it save its sessions, which it does by itself now and then, and waits for it. Started as root it must stay root
+    /// (`user root`) to be able to.
+    pub(crate) fn save(&self) {
+        let file = self.directory.join("mosquitto.db");
+        // It is written anew under another name, and renamed.
+        let identity =
+            || std::fs::metadata(&file).ok().map(|data| (data.ino(), data.mtime(), data.mtime_nsec()));
+        let before = identity();
+        self.signal("USR1");
+        let end = Instant::now() + Duration::from_mins(1);
+        while identity().is_none_or(|now| Some(now) == before) {
+            assert!(Instant::now() < end, "mosquitto does not save its sessions");
+            std::thread::yield_now();
+        }
     }
 
     /// Stops (SIGSTOP) or continues (SIGCONT) the process.

@@ -105,6 +105,16 @@ async fn what_cannot_be_used_is_named_with_what_to_do() {
     }
 }
 
+/// The system says of its own files that they are empty.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_that_grows_while_it_is_read_is_not_taken() {
+    let authority = Authority::new();
+    let broker = broker(&authority).await;
+    let error = tls_error(options(&broker, Tls::new().authority(Pem::file("/proc/self/status")))).await;
+    assert!(error.to_string().contains("/proc/self/status: it grew while it was read"), "{error}");
+}
+
 #[test]
 fn secrets_are_not_printed() {
     let tls = Tls::new().client_certificate(Pem::memory("cert"), Pem::memory("hush")).key_password("hush");

@@ -88,24 +88,40 @@ async fn options_reach_the_socket() {
     let probes = TcpKeepAlive::after(Duration::from_secs(33)).interval(Duration::from_secs(7)).count(4);
     let options = Tcp::new().keep_alive(probes).bind_address("127.0.0.9");
     let stream = options.connect(&attempt(), "127.0.0.1", port).await.unwrap();
-    let socket = SockRef::from(&stream);
+    let socket = SockRef::from(&*stream);
     assert!(stream.nodelay().unwrap() && socket.keepalive().unwrap());
     assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(33));
     assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(7));
     assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
     assert_eq!(stream.local_addr().unwrap().ip().to_string(), "127.0.0.9");
     let stream = Tcp::new().no_delay(false).connect(&attempt(), "127.0.0.1", port).await.unwrap();
-    assert!(!stream.nodelay().unwrap() && !SockRef::from(&stream).keepalive().unwrap());
+    assert!(!stream.nodelay().unwrap() && !SockRef::from(&*stream).keepalive().unwrap());
 }
 
 /// Why: `cargo xtask soak links`, where a slow link gets a large message.
 #[cfg(target_os = "linux")]
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_system_takes_no_more_than_it_can_send_soon() {
+    use tokio::io::{AsyncWriteExt, copy, sink};
+
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let stream = Tcp::new().connect(&attempt(), "127.0.0.1", port).await.unwrap();
-    assert_eq!(SockRef::from(&stream).tcp_notsent_lowat().unwrap(), 128 * 1024);
+    let mut stream = Tcp::new().connect(&attempt(), "127.0.0.1", port).await.unwrap();
+    let (mut other_end, _) = listener.accept().await.unwrap();
+    tokio::spawn(async move { copy(&mut other_end, &mut sink()).await });
+    let bound = |stream: &Stream| SockRef::from(&**stream).tcp_notsent_lowat().unwrap();
+    assert_eq!(bound(&stream), 128 * 1024, "nothing is known of the link");
+    let (first, rest) = (vec![0; 1024 * 1024 - 1], [0]);
+    stream.write_all(&first).await.unwrap();
+    assert_eq!(bound(&stream), 128 * 1024, "one byte is missing");
+    stream.write_all(&rest).await.unwrap();
+    assert_eq!(bound(&stream), 1024 * 1024, "a megabyte was gone at once");
+    tokio::time::advance(Duration::from_millis(49)).await;
+    stream.write_all(&rest).await.unwrap();
+    assert_eq!(bound(&stream), 1024 * 1024);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    stream.write_all(&rest).await.unwrap();
+    assert_eq!(bound(&stream), 128 * 1024, "a megabyte is not gone as soon any more");
 }
 
 #[tokio::test]
@@ -126,7 +142,7 @@ async fn an_interface_that_does_not_lead_there_is_used_nevertheless() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     match Tcp::new().interface("lo").connect(&attempt(), "127.0.0.1", port).await {
-        Ok(stream) => assert_eq!(SockRef::from(&stream).device().unwrap().as_deref(), Some(&b"lo"[..])),
+        Ok(stream) => assert_eq!(SockRef::from(&*stream).device().unwrap().as_deref(), Some(&b"lo"[..])),
         // Some kernels let only root choose.
         Err(error) => assert!(error.to_string().contains("connecting from lo"), "{error}"),
     }

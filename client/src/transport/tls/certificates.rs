@@ -1,10 +1,11 @@
-//! Certificates, keys and lists out of files and memory.
+//! Certificates and lists out of files and memory.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use base64ct::{Base64, Encoding};
+use tokio_rustls::rustls::pki_types::CertificateRevocationListDer;
 use zeroize::Zeroizing;
 
 use super::{Pem, Source, TlsError};
@@ -33,77 +34,80 @@ impl Text {
         if !size.is_file() || size.len() > LARGEST {
             return Err(problem("it is no file, or too large for one with certificates".into()));
         }
-        let bytes = fs::read(path).map_err(|error| problem(error.to_string()))?;
-        Ok(Self { what, bytes: Zeroizing::new(bytes) })
+        // One byte more than it has, and never grown: that would leave a copy of a key.
+        let room = usize::try_from(size.len()).unwrap_or_default() + 1;
+        let (mut bytes, mut filled) = (Zeroizing::new(vec![0; room]), 0);
+        let mut file = File::open(path).map_err(|error| problem(error.to_string()))?;
+        loop {
+            match file.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(problem(error.to_string())),
+            }
+        }
+        if filled == room {
+            return Err(problem("it grew while it was read".into()));
+        }
+        bytes.truncate(filled);
+        Ok(Self { what, bytes })
     }
 
-    fn problem(&self, problem: impl Into<String>) -> TlsError {
+    pub(super) fn problem(&self, problem: impl Into<String>) -> TlsError {
         TlsError::Material { what: self.what.clone(), problem: problem.into() }
     }
 
-    fn is_pem(&self) -> bool {
+    pub(super) fn is_pem(&self) -> bool {
         contains(&self.bytes, "-----BEGIN ")
     }
 
-    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        self.objects("certificate", CertificateDer::from)
+    pub(super) fn certificates<T: From<Vec<u8>>>(&self) -> Result<Vec<T>, TlsError> {
+        self.objects("certificate", b"CERTIFICATE")
     }
 
     pub(super) fn revocation_lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-        self.objects("revocation list", CertificateRevocationListDer::from)
+        self.objects("revocation list", b"X509 CRL")
     }
 
-    fn objects<T: PemObject>(&self, kind: &str, der: impl Fn(Vec<u8>) -> T) -> Result<Vec<T>, TlsError> {
+    fn objects<T: From<Vec<u8>>>(&self, kind: &str, wanted: &[u8]) -> Result<Vec<T>, TlsError> {
         if !self.is_pem() && self.bytes.first() == Some(&0x30) {
-            return Ok(vec![der(self.bytes.to_vec())]);
+            return Ok(vec![T::from(self.bytes.to_vec())]);
         }
-        let found: Result<Vec<T>, _> = T::pem_slice_iter(&self.bytes).collect();
-        let found = found.map_err(|error| self.problem(format!("it is damaged: {error}")))?;
-        if found.is_empty() {
-            return Err(self.problem(format!("there is no {kind} in it")));
-        }
-        Ok(found)
+        let sections = self.sections(|label| (label == wanted).then_some(()));
+        let found: Vec<T> = sections
+            .map(|section| section.map(|((), mut der)| T::from(std::mem::take(&mut *der))))
+            .collect::<Result<_, _>>()?;
+        if found.is_empty() { Err(self.problem(format!("there is no {kind} in it"))) } else { Ok(found) }
     }
 
-    pub(super) fn private_key(&self, password: Option<&str>) -> Result<PrivateKeyDer<'static>, TlsError> {
-        if contains(&self.bytes, "Proc-Type: 4,ENCRYPTED") {
-            return Err(self.problem(
-                "it is encrypted in OpenSSL's old way, which is not safe: convert it with `openssl pkcs8 -topk8`",
-            ));
-        }
-        if contains(&self.bytes, "-----BEGIN ENCRYPTED PRIVATE KEY-----") {
-            return self.decrypt(password);
-        }
-        if self.is_pem() {
-            return PrivateKeyDer::from_pem_slice(&self.bytes)
-                .map_err(|error| self.problem(format!("there is no usable private key in it: {error}")));
-        }
-        PrivateKeyDer::try_from(self.bytes.to_vec()).or_else(|_| match password {
-            Some(_) => self.decrypt(password),
-            None => Err(self.problem("it is no private key, neither PEM nor DER")),
+    /// The sections of PEM whose label is known, decoded where they stand. Others are left alone: what decodes a key beside
+    /// a certificate leaves it in memory.
+    pub(super) fn sections<Label>(
+        &self,
+        known: impl Fn(&[u8]) -> Option<Label>,
+    ) -> impl Iterator<Item = Result<(Label, Zeroizing<Vec<u8>>), TlsError>> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            loop {
+                let (_, found) = split(rest, "-----BEGIN ")?;
+                let (label, body) = split(found, "-----")?;
+                rest = body;
+                if let Some(label) = known(label) {
+                    return Some(self.decoded(body).map(|der| (label, der)));
+                }
+            }
         })
     }
 
-    fn decrypt(&self, password: Option<&str>) -> Result<PrivateKeyDer<'static>, TlsError> {
-        let Some(password) = password else {
-            return Err(self.problem("it is encrypted: give its password (key_password)"));
-        };
-        let damaged = |error: &dyn std::fmt::Display| self.problem(format!("it is damaged: {error}"));
-        let document = if self.is_pem() {
-            let text = String::from_utf8_lossy(&self.bytes);
-            let start = text.find("-----BEGIN ENCRYPTED").unwrap_or_default();
-            let (_, document) =
-                pkcs8::SecretDocument::from_pem(&text[start..]).map_err(|error| damaged(&error))?;
-            Zeroizing::new(document.as_bytes().to_vec())
-        } else {
-            self.bytes.clone()
-        };
-        let encrypted = pkcs8::EncryptedPrivateKeyInfo::try_from(document.as_slice());
-        let encrypted = encrypted.map_err(|error| damaged(&error))?;
-        let key = encrypted.decrypt(password).map_err(|error| {
-            self.problem(format!("it cannot be decrypted, is the password right? ({error})"))
-        })?;
-        Ok(PrivateKeyDer::Pkcs8(key.as_bytes().to_vec().into()))
+    fn decoded(&self, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+        let damaged = |why: &dyn std::fmt::Display| self.problem(format!("it is damaged: {why}"));
+        let (text, _) = split(body, "-----END ").ok_or_else(|| damaged(&"a section has no end"))?;
+        // Never grown: that would leave what it was.
+        let mut der = Zeroizing::new(Vec::with_capacity(text.len()));
+        der.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        let length = Base64::decode_in_place(&mut der).map(<[u8]>::len).map_err(|error| damaged(&error))?;
+        der.truncate(length);
+        Ok(der)
     }
 }
 
@@ -129,6 +133,12 @@ pub(super) fn read_folder(path: &Path) -> Result<Vec<Text>, TlsError> {
     Ok(found)
 }
 
-fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+pub(super) fn contains(bytes: &[u8], text: &str) -> bool {
+    split(bytes, text).is_some()
+}
+
+/// What is before and behind the first of these texts.
+fn split<'a>(bytes: &'a [u8], text: &str) -> Option<(&'a [u8], &'a [u8])> {
+    let place = bytes.windows(text.len()).position(|window| window == text.as_bytes())?;
+    Some((&bytes[..place], &bytes[place + text.len()..]))
 }

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ring::digest::{Context, Digest, SHA256};
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring as provider};
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::certificates::{Text, read_folder};
+use super::key::PrivateKey;
 use super::verifier::Verifier;
 use super::{Identity, Tls, TlsError, TlsVersion};
 
@@ -89,8 +91,7 @@ impl Tls {
             Some((certificate, key)) => {
                 let password = self.key_password.as_ref().map(|password| password.as_str());
                 let key = key.private_key(password)?;
-                let made = builder.with_client_auth_cert(certificate.certificates()?, key);
-                made.map_err(unusable("certificate and key of the client do not go together"))?
+                builder.with_client_cert_resolver(Arc::new(certified(certificate, &key)?))
             }
         };
         configuration.alpn_protocols.clone_from(&self.protocols);
@@ -148,6 +149,15 @@ impl Material {
         }
         context.finish()
     }
+}
+
+/// rustls' own way to it takes the key away, and leaves it in memory.
+fn certified(certificate: &Text, key: &PrivateKey) -> Result<SingleCertAndKey, TlsError> {
+    let der = PrivateKeyDer::Pkcs8(key.pkcs8_der().into());
+    let signs = provider::sign::any_supported_type(&der).map_err(unusable("the client's key"))?;
+    let certified = CertifiedKey::new(certificate.certificates()?, signs);
+    certified.keys_match().map_err(unusable("certificate and key of the client do not go together"))?;
+    Ok(certified.into())
 }
 
 fn unusable<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> TlsError + '_ {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Why there is no TLS connection.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A certificate, key or list of ours cannot be used.
@@ -39,7 +39,7 @@ pub enum TlsError {
 }
 
 /// Why the server's certificate is not to be trusted.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum CertificateProblem {
     /// Its time is over.

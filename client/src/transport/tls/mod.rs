@@ -12,6 +12,8 @@ mod error;
 #[cfg(feature = "tls")]
 mod handshake;
 #[cfg(feature = "tls")]
+mod key;
+#[cfg(feature = "tls")]
 mod verifier;
 
 use std::fmt;
@@ -23,10 +25,21 @@ use zeroize::Zeroizing;
 #[cfg(feature = "tls")]
 pub(super) use configuration::Cache;
 pub use error::{CertificateProblem, TlsError};
+#[cfg(feature = "tls")]
+pub use key::PrivateKey;
 
 use crate::settings::OptionsError;
 
 /// Certificates, a key or a revocation list: PEM or DER, in a file that is read again on every attempt, or in memory.
+///
+/// ```
+/// use packetboat::{Options, Pem, Tls};
+///
+/// let tls = Tls::new()
+///     .authority(Pem::file("ca.pem"))
+///     .client_certificate(Pem::file("boat.pem"), Pem::file("boat.key"));
+/// let options = Options::new("mqtts://broker.example").tls(tls);
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct Pem(Source);
 
@@ -118,6 +131,24 @@ impl Default for Tls {
 }
 
 impl Tls {
+    /// Does it say the same? Sessions that are kept do not count.
+    pub(crate) fn says_as(&self, other: &Self) -> bool {
+        self.authorities == other.authorities
+            && self.folders == other.folders
+            && self.system_authorities == other.system_authorities
+            && self.identity == other.identity
+            && self.key_password == other.key_password
+            && self.revocations == other.revocations
+            && self.pins == other.pins
+            && self.server_name == other.server_name
+            && self.protocols == other.protocols
+            && self.versions == other.versions
+            && self.resumption == other.resumption
+            && self.any_certificate == other.any_certificate
+            && self.any_name == other.any_name
+            && self.password_to_anyone == other.password_to_anyone
+    }
+
     /// The system's authorities, no client certificate, TLS 1.2 or 1.3.
     #[must_use]
     pub fn new() -> Self {

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use zeroize::Zeroizing;
 
 use crate::transport::Io;
 
@@ -27,6 +28,8 @@ pub(in crate::transport) struct Frames {
     stream: WebSocketStream<Box<dyn Io>>,
     /// Of the message that was read last.
     unread: Bytes,
+    /// Nothing has come yet: what goes out is CONNECT, in which there may be a password.
+    greets: bool,
     closed: bool,
 }
 
@@ -40,7 +43,7 @@ pub(super) fn config() -> WebSocketConfig {
 
 impl Frames {
     pub(super) fn new(stream: WebSocketStream<Box<dyn Io>>) -> Self {
-        Self { stream, unread: Bytes::new(), closed: false }
+        Self { stream, unread: Bytes::new(), greets: true, closed: false }
     }
 }
 
@@ -52,7 +55,9 @@ impl AsyncRead for Frames {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while this.unread.is_empty() {
-            match ready!(Pin::new(&mut this.stream).poll_next(cx)) {
+            let message = ready!(Pin::new(&mut this.stream).poll_next(cx));
+            this.greets = false;
+            match message {
                 Some(Ok(Message::Binary(bytes))) => this.unread = bytes,
                 // tungstenite answers pings.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
@@ -74,10 +79,15 @@ impl AsyncRead for Frames {
 
 impl AsyncWrite for Frames {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let stream = &mut self.get_mut().stream;
-        ready!(Pin::new(&mut *stream).poll_ready(cx)).map_err(failed)?;
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_ready(cx)).map_err(failed)?;
         let bytes = &bytes[..bytes.len().min(FRAME)];
-        Pin::new(stream).start_send(Message::Binary(Bytes::copy_from_slice(bytes))).map_err(failed)?;
+        let payload = if this.greets {
+            Bytes::from_owner(Zeroizing::new(bytes.to_vec()))
+        } else {
+            Bytes::copy_from_slice(bytes)
+        };
+        Pin::new(&mut this.stream).start_send(Message::Binary(payload)).map_err(failed)?;
         Poll::Ready(Ok(bytes.len()))
     }
 

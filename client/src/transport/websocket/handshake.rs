@@ -42,14 +42,21 @@ impl WebSocket {
 }
 
 fn request(server: &Server, headers: &Headers, key: &str) -> Zeroizing<String> {
-    let mut request = Zeroizing::new(format!("GET {} HTTP/1.1\r\n", server.target()));
+    let (target, host) = (server.target(), host(server));
+    // Never grown: that would leave what it was.
+    let ours = "GET  HTTP/1.1\r\n".len() + target.len() + host.len() + key.len() + 200;
+    let theirs: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let mut request = Zeroizing::new(String::with_capacity(ours + theirs));
+    for part in ["GET ", target, " HTTP/1.1\r\n"] {
+        request.push_str(part);
+    }
     let mut add = |name: &str, value: &str| {
         for part in [name, ": ", value, "\r\n"] {
             request.push_str(part);
         }
     };
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        add("Host", &host(server));
+        add("Host", &host);
     }
     add("Upgrade", "websocket");
     add("Connection", "Upgrade");

@@ -1,8 +1,9 @@
 //! The queues of the streams: what has arrived and was not taken, its bounds, and what happens when they are full.
 
+mod stream;
+
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use packetboat_core::time::Instant;
 use packetboat_core::topic::TopicFilter;
 use packetboat_core::wire::QoS;
 
-use super::remember;
 use crate::{End, Message, StreamPolicy};
+
+pub(crate) use stream::{Consumed, Stream, Wanted};
 
 /// A full stream that was not taken from for so long no longer holds up reading, if anything of ours awaits the broker.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
@@ -29,112 +31,6 @@ pub(crate) struct Streams {
     quota: usize,
     /// Streams that hold up reading.
     blocking: usize,
-}
-
-/// One stream.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    /// `None`: everything.
-    pub(crate) filter: Option<TopicFilter>,
-    pub(crate) policy: StreamPolicy,
-    pub(crate) capacity: usize,
-    /// The session counts it among the filter's references.
-    pub(crate) subscribed: bool,
-    /// Its owner is gone: nothing is queued any more.
-    pub(crate) closing: bool,
-    pub(crate) end: Option<End>,
-    queue: VecDeque<Message>,
-    /// Queued or taken, and not yet reported as consumed.
-    plain: usize,
-    messages: usize,
-    waker: Option<Waker>,
-    /// Messages dropped in its whole life, and those not told of yet.
-    pub(crate) dropped: u64,
-    pub(crate) untold: u64,
-    shedding: bool,
-    blocking: bool,
-    progress: Arc<AtomicU32>,
-    seen: u32,
-    since: Instant,
-}
-
-/// What the owner has consumed since it last said so.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Consumed {
-    pub(crate) messages: usize,
-    pub(crate) plain: usize,
-    pub(crate) bytes: usize,
-}
-
-impl Consumed {
-    pub(crate) fn add(&mut self, message: &Message) {
-        self.messages += 1;
-        self.plain += usize::from(message.qos() == QoS::AtMostOnce);
-        self.bytes += message.size();
-    }
-}
-
-impl Stream {
-    pub(crate) fn new(filter: Option<TopicFilter>, policy: StreamPolicy, capacity: usize) -> Self {
-        Self {
-            subscribed: false,
-            filter,
-            policy,
-            capacity: capacity.max(1),
-            closing: false,
-            end: None,
-            queue: VecDeque::new(),
-            plain: 0,
-            messages: 0,
-            waker: None,
-            dropped: 0,
-            untold: 0,
-            shedding: false,
-            blocking: false,
-            progress: Arc::default(),
-            seen: 0,
-            since: Instant::default(),
-        }
-    }
-
-    /// Counts what its owner took, without the lock.
-    pub(crate) fn progress(&self) -> Arc<AtomicU32> {
-        self.progress.clone()
-    }
-
-    pub(crate) fn poll(&mut self, waker: &Waker, retired: &mut Vec<Waker>) {
-        remember(&mut self.waker, waker, retired);
-    }
-
-    fn is_open(&self) -> bool {
-        !self.closing && self.end.is_none()
-    }
-
-    fn discards(&self, qos: QoS) -> bool {
-        self.policy == StreamPolicy::DropNewest && self.messages >= self.capacity
-            || self.shedding && qos == QoS::AtMostOnce
-    }
-
-    fn drop_one(&mut self) {
-        self.dropped += 1;
-        self.untold += 1;
-    }
-
-    #[cold]
-    fn drop_oldest(&mut self) -> Option<Message> {
-        let message = self.queue.pop_front()?;
-        self.drop_one();
-        self.messages -= 1;
-        self.plain -= usize::from(message.qos() == QoS::AtMostOnce);
-        Some(message)
-    }
-
-    #[inline]
-    fn should_block(&self) -> bool {
-        // Once it is full, a quarter must be free before reading goes on: not a wake-up for every message.
-        let limit = if self.blocking { self.capacity - self.capacity / 4 } else { self.capacity };
-        self.plain >= limit && self.policy == StreamPolicy::Wait && self.is_open() && !self.shedding
-    }
 }
 
 impl Streams {
@@ -159,8 +55,27 @@ impl Streams {
         u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// Free the slot of a stream that nothing is routed to any more.
-    pub(crate) fn remove(&mut self, key: u32, drops: &mut Vec<Message>) {
+    /// One more filter for a stream, with a route of its own or one that stands.
+    pub(crate) fn add(&mut self, key: u32, filter: &TopicFilter, routed: bool) {
+        if let Some(stream) = self.get_mut(key) {
+            stream.filters.push(Wanted { filter: filter.clone(), subscribed: true });
+            stream.routes += usize::from(routed);
+        }
+    }
+
+    /// A route to a stream is gone.
+    pub(crate) fn unroute(&mut self, key: u32, drops: &mut Vec<Message>) {
+        if let Some(stream) = self.get_mut(key) {
+            stream.routes -= 1;
+            self.free(key, drops);
+        }
+    }
+
+    /// The slot of a stream that nothing is routed to any more is free.
+    pub(crate) fn free(&mut self, key: u32, drops: &mut Vec<Message>) {
+        if self.get(key).is_none_or(|stream| stream.routes > 0 || !stream.closing) {
+            return;
+        }
         if let Some(mut stream) = self.slots.get_mut(key as usize).and_then(Option::take) {
             self.bytes -= stream.queue.iter().map(Message::size).sum::<usize>();
             self.blocking -= usize::from(stream.blocking);
@@ -257,11 +172,26 @@ impl Streams {
         let was_paused = self.is_paused();
         if let Some(stream) = self.get_mut(key) {
             stream.end.get_or_insert(end);
-            stream.subscribed = false;
             wake.extend(stream.waker.take());
         }
         self.settle(key);
         was_paused && !self.is_paused()
+    }
+
+    /// One of its filters is subscribed no more, and with it the stream ends, unless it is a standing one. True: nothing is
+    /// to be routed there for this filter.
+    pub(crate) fn lose(&mut self, key: u32, filter: &TopicFilter, end: End, wake: &mut Vec<Waker>) -> bool {
+        let Some(stream) = self.get_mut(key) else { return false };
+        let Some(place) = stream.place_of(filter) else { return false };
+        if let Some(lost) = &mut stream.lost {
+            let wanted = stream.filters.remove(place);
+            lost.push((wanted.filter, end));
+            wake.extend(stream.waker.take());
+            return true;
+        }
+        stream.filters[place].subscribed = false;
+        self.end(key, end, wake);
+        false
     }
 
     /// Its owner is gone. What was queued comes back.
@@ -298,9 +228,16 @@ impl Streams {
         self.blocking > 0 || self.bytes >= self.quota && self.heavy().next().is_some()
     }
 
-    /// More has arrived than even withheld acknowledgements can excuse: the broker knows no limit (3.1.1).
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.bytes >= self.quota.saturating_mul(2).max(self.quota.saturating_add(ONE_TURN))
+    /// Bytes that were queued and not yet reported as consumed.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// More has come than even withheld acknowledgements can excuse, and what was queued `before` was too much already: the
+    /// broker knows no limit (3.1.1). One message may be larger than any limit.
+    pub(crate) fn is_flooded(&self, before: usize) -> bool {
+        let limit = self.quota.saturating_mul(2).max(self.quota.saturating_add(ONE_TURN));
+        before >= limit && self.bytes > before
     }
 
     /// Reading has stopped and something of ours awaits the broker, perhaps from behind what we do not read. Give up on
@@ -328,7 +265,7 @@ impl Streams {
                 // Whatever we ask for later wakes the task.
             } else if due <= now {
                 stream.shedding = true;
-                stalled(stream.filter.as_ref());
+                stalled(stream.filter());
                 self.settle(key);
             } else {
                 next = Some(next.map_or(due, |at: Instant| at.min(due)));
