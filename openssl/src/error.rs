@@ -11,7 +11,7 @@ use openssl::x509::X509VerifyResult;
 use packetboat::DialError;
 
 /// Why no TLS connection came about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum OpenSslError {
     /// OpenSSL does not take this setting.
@@ -85,6 +85,8 @@ impl fmt::Display for OpenSslError {
         }
     }
 }
+
+packetboat::readable_debug!(OpenSslError);
 
 impl std::error::Error for OpenSslError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -2,12 +2,15 @@
 
 mod error;
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslRef, SslVersion};
+use openssl::pkey::PKey;
+use openssl::ssl::{Ssl, SslConnector, SslConnectorBuilder, SslMethod, SslRef, SslVersion};
+use openssl::x509::X509;
 use packetboat::{Attempt, ConnectStage, DialError, Dialing, Io, Transport};
 use tokio_openssl::SslStream;
 use zeroize::Zeroizing;
@@ -16,7 +19,18 @@ pub use error::OpenSslError;
 
 /// TLS by OpenSSL. Certificates of the server are verified, by the system's roots unless others are named, and so is
 /// the name in them. Files are read again on each attempt.
-#[derive(Clone, Debug, Default)]
+///
+/// ```no_run
+/// use packetboat::{Client, Options};
+/// use packetboat_openssl::OpenSsl;
+///
+/// # async fn example() -> Result<(), packetboat::ConnectError> {
+/// let options = Options::new("mqtts://broker.example").transport(OpenSsl::new().psk("boat", [0x00, 0xff, 0x17]));
+/// let client = Client::connect(options).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct OpenSsl {
     psk: Option<Psk>,
     ciphers: Option<String>,
@@ -83,14 +97,22 @@ impl OpenSsl {
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(of("OpenSSL"))?;
         if let Some(path) = &self.ca_file {
             let mut store = openssl::x509::store::X509StoreBuilder::new().map_err(of("OpenSSL"))?;
-            for authority in authorities(path)? {
+            for authority in certificates(path, "the file of certificate authorities")? {
                 store.add_cert(authority).map_err(of("a certificate authority"))?;
             }
             builder.set_cert_store(store.build());
         }
         if let Some((certificate, key)) = &self.certificate {
-            builder.set_certificate_chain_file(certificate).map_err(of("the client certificate"))?;
-            builder.set_private_key_file(key, SslFiletype::PEM).map_err(of("the client key"))?;
+            let mut chain = certificates(certificate, "the client certificate")?.into_iter();
+            let first = chain.next().map_or(Ok(()), |first| builder.set_certificate(&first));
+            first
+                .and_then(|()| chain.try_for_each(|issuer| builder.add_extra_chain_cert(issuer)))
+                .map_err(of("the client certificate"))?;
+            // OpenSSL's own way to a file leaves what it read in memory, and asks the terminal for passwords.
+            let pem = Zeroizing::new(read(key)?);
+            let key = PKey::private_key_from_pem_callback(&pem, |_| Err(ErrorStack::get()))
+                .map_err(of("the client key"))?;
+            builder.set_private_key(&key).map_err(of("the client key"))?;
             builder.check_private_key().map_err(of("the client key, which is not the certificate's"))?;
         }
         if let Some(psk) = &self.psk {
@@ -126,11 +148,31 @@ impl OpenSsl {
     }
 }
 
-fn authorities(path: &Path) -> Result<Vec<openssl::x509::X509>, OpenSslError> {
-    let pem =
-        std::fs::read(path).map_err(|error| OpenSslError::File { path: path.into(), error: error.into() })?;
-    openssl::x509::X509::stack_from_pem(&pem)
-        .map_err(|error| OpenSslError::Setting { what: "the file of certificate authorities", error })
+fn read(path: &Path) -> Result<Vec<u8>, OpenSslError> {
+    std::fs::read(path).map_err(|error| OpenSslError::File { path: path.into(), error: error.into() })
+}
+
+/// At least one. OpenSSL decodes whatever stands beside them, a key too, and leaves that in memory: it is not shown to it.
+fn certificates(path: &Path, what: &'static str) -> Result<Vec<X509>, OpenSslError> {
+    let file = Zeroizing::new(read(path)?);
+    let (mut rest, mut found) = (file.as_slice(), Vec::new());
+    while let Some(at) = place(rest, b"-----BEGIN CERTIFICATE-----") {
+        rest = &rest[at..];
+        // One without an end is OpenSSL's to complain of.
+        let end = place(rest, END).map_or(rest.len(), |end| end + END.len());
+        found.push(X509::from_pem(&rest[..end]));
+        rest = &rest[end..];
+    }
+    if found.is_empty() {
+        found.push(X509::from_pem(b""));
+    }
+    found.into_iter().collect::<Result<_, _>>().map_err(|error| OpenSslError::Setting { what, error })
+}
+
+const END: &[u8] = b"-----END CERTIFICATE-----";
+
+fn place(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).position(|window| window == text)
 }
 
 impl Transport for OpenSsl {
@@ -138,9 +180,13 @@ impl Transport for OpenSsl {
         let (this, attempt) = (self.clone(), attempt.clone());
         Box::pin(async move { this.open(&attempt).await })
     }
+
+    fn says_as(&self, other: &dyn Transport) -> bool {
+        (other as &dyn Any).downcast_ref() == Some(self)
+    }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 struct Psk {
     identity: String,
     key: Arc<Zeroizing<Vec<u8>>>,

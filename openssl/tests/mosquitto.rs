@@ -122,7 +122,11 @@ async fn certificates_are_verified_and_shown_and_their_name_may_be_another() {
     let mismatched = refused(good().certificate(path("client.pem"), path("other.key"))).await;
     assert!(matches!(mismatched, OpenSslError::Setting { .. }), "{mismatched:?}");
     let missing = refused(good().certificate("/no/such/file", path("client.key"))).await;
-    assert!(matches!(missing, OpenSslError::Setting { what: "the client certificate", .. }), "{missing:?}");
+    assert!(matches!(missing, OpenSslError::File { .. }), "{missing:?}");
+    let empty = refused(good().certificate(path("client.key"), path("client.key"))).await;
+    assert!(matches!(empty, OpenSslError::Setting { what: "the client certificate", .. }), "{empty:?}");
+    let empty = refused(good().ca_file(path("client.key"))).await;
+    assert!(empty.to_string().contains("the file of certificate authorities"), "{empty:?}");
     // TLS 1.3 refuses when the client is done already: it comes as the end of the connection.
     for tls in
         [trusting().server_name("broker.example"), good().certificate(path("other.pem"), path("other.key"))]

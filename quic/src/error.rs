@@ -9,7 +9,7 @@ use packetboat::DialError;
 use quinn::{ConnectError, ConnectionError};
 
 /// Why no QUIC connection came about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum QuicError {
     /// This PEM file cannot be used.
@@ -59,6 +59,8 @@ impl fmt::Display for QuicError {
         }
     }
 }
+
+packetboat::readable_debug!(QuicError);
 
 impl std::error::Error for QuicError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -3,24 +3,36 @@
 mod error;
 mod stream;
 
+use std::any::Any;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use packetboat::{Attempt, ConnectStage, DialError, Dialing, Io, Transport};
+use packetboat::{Attempt, ConnectStage, DialError, Dialing, Io, Pem, PrivateKey, Transport};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint, TransportConfig};
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 pub use error::QuicError;
 use stream::Stream;
 
 /// MQTT in one stream of a QUIC connection. The server's certificate is verified, by the system's roots unless others
 /// are named, and so is the name in it. Files are read again on each attempt.
-#[derive(Clone, Debug)]
+///
+/// ```no_run
+/// use packetboat::{Client, Options};
+/// use packetboat_quic::Quic;
+///
+/// # async fn example() -> Result<(), packetboat::ConnectError> {
+/// let options = Options::new("mqtts://broker.example:14567").transport(Quic::new());
+/// let client = Client::connect(options).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Quic {
     ca_file: Option<PathBuf>,
     certificate: Option<(PathBuf, PathBuf)>,
@@ -94,8 +106,8 @@ impl Quic {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
                 let chain = certificates(chain)?;
-                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| QuicError::file(key, &error))?;
-                builder.with_client_auth_cert(chain, key).map_err(QuicError::Tls)?
+                let key = Pem::file(key).private_key(None).map_err(|error| QuicError::file(key, &error))?;
+                builder.with_client_cert_resolver(Arc::new(certified(chain, &key).map_err(QuicError::Tls)?))
             }
         };
         tls.alpn_protocols = vec![self.alpn.clone()];
@@ -133,9 +145,20 @@ impl Quic {
     }
 }
 
+/// rustls' own way to it takes the key away, and leaves it in memory.
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKey,
+) -> Result<SingleCertAndKey, rustls::Error> {
+    let der = PrivateKeyDer::Pkcs8(key.pkcs8_der().into());
+    let certified = CertifiedKey::new(chain, rustls::crypto::ring::sign::any_supported_type(&der)?);
+    certified.keys_match()?;
+    Ok(certified.into())
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, QuicError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    read.map_err(|error| QuicError::file(path, &error))
+    let read = Pem::file(path).certificates().map_err(|error| QuicError::file(path, &error))?;
+    Ok(read.into_iter().map(CertificateDer::from).collect())
 }
 
 async fn connect(
@@ -160,5 +183,9 @@ impl Transport for Quic {
     fn dial(&self, attempt: &Attempt) -> Dialing {
         let (this, attempt) = (self.clone(), attempt.clone());
         Box::pin(async move { this.open(&attempt).await })
+    }
+
+    fn says_as(&self, other: &dyn Transport) -> bool {
+        (other as &dyn Any).downcast_ref() == Some(self)
     }
 }

@@ -24,7 +24,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// QUIC on one side, TCP on the other.
 struct Relay {
@@ -180,6 +180,62 @@ async fn a_cut_is_mended() {
         seen.push(events.next().await.unwrap());
     }
     assert!(seen.iter().any(|event| matches!(event, Event::Disconnected { .. })), "{seen:?}");
+    client.disconnect().await.unwrap();
+}
+
+/// Datagrams both ways between one client and this server, as long as it is told to pass them.
+async fn datagrams(server: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
+    let front = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = front.local_addr().unwrap();
+    let (passes, told) = watch::channel(true);
+    tokio::spawn(async move {
+        let (mut client, mut back) = (None, None::<UdpSocket>);
+        let (mut up, mut down) = ([0; 2000], [0; 2000]);
+        loop {
+            let from_server = async {
+                match &back {
+                    Some(back) => back.recv(&mut down).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let (to_server, count) = tokio::select! {
+                Ok((count, from)) = front.recv_from(&mut up) => {
+                    // Each attempt has a port of its own.
+                    if client.replace(from) != Some(from) {
+                        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                        socket.connect(server).await.unwrap();
+                        back = Some(socket);
+                    }
+                    (true, count)
+                }
+                Ok(count) = from_server => (false, count),
+            };
+            let _ = match (&back, client) {
+                (Some(back), Some(_)) if *told.borrow() && to_server => back.send(&up[..count]).await,
+                (Some(_), Some(client)) if *told.borrow() => front.send_to(&down[..count], client).await,
+                _ => continue,
+            };
+        }
+    });
+    (address, passes)
+}
+
+#[tokio::test]
+async fn a_path_that_falls_silent_is_noticed_and_left() {
+    let Some(broker) = mosquitto_with("") else { return };
+    let relay = Relay::start(broker_address(&broker), "localhost");
+    let (address, passes) = datagrams(relay.endpoint.local_addr().unwrap()).await;
+    let options = Options::new(&format!("mqtts://{address}")).transport(relay.quic());
+    let options = options.backoff(Duration::from_millis(1), Duration::from_millis(50));
+    let options = options.keep_alive(Duration::from_secs(1)).connect_timeout(Duration::from_secs(5));
+    let client = connect(options).await.unwrap();
+    let mut events = client.events();
+    passes.send(false).unwrap();
+    let receipt = client.publish("quic/silent", "x").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
+    let noticed = async { while !matches!(events.next().await.unwrap(), Event::Disconnected { .. }) {} };
+    tokio::time::timeout(Duration::from_secs(20), noticed).await.expect("nobody notices");
+    passes.send(true).unwrap();
+    tokio::time::timeout(Duration::from_secs(20), receipt).await.expect("it is not sent again").unwrap();
     client.disconnect().await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-use packetboat::{Message, PropertiesBuf, PropertyError};
+use packetboat::{Message, PropertiesBuf, Property, PropertyError};
 
 const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
@@ -83,8 +83,16 @@ impl TraceContext {
         self
     }
 
-    /// Add it to the properties of a message.
+    /// Put it among the properties of a message, in place of one that is there, as in those of a message that is passed on:
+    /// two would say two things.
     pub fn put(&self, properties: &mut PropertiesBuf) -> Result<(), PropertyError> {
+        let before = properties.clone();
+        properties.remove(Property::UserProperty);
+        let others =
+            before.as_properties().user_properties().filter(|(name, _)| ![PARENT, STATE].contains(name));
+        for (name, value) in others {
+            properties.user_property(name, value)?;
+        }
         properties.user_property(PARENT, &self.to_string())?;
         if !self.state.is_empty() {
             properties.user_property(STATE, &self.state)?;

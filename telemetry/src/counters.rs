@@ -7,7 +7,9 @@
 //! | `packetboat_connections_total` | counter | |
 //! | `packetboat_disconnections_total` | counter | `by` (`us`, `broker`, `network`) |
 //! | `packetboat_failed_attempts_total` | counter | `by` |
-//! | `packetboat_lost_total` | counter | `what` (`qos0`, `dropped`, `unclaimed`, `oversize`, `poison`) |
+//! | `packetboat_lost_total` | counter | `what` (`qos0`, `dropped`, `queue`, `unclaimed`, `oversize`, `poison`) |
+//!
+//! Of what is lost, `dropped` arrived and had no room in its stream, `queue` had none on its way out.
 
 use metrics::counter;
 use packetboat::{Client, Direction, Disconnection, Event, EventHandler, Options, Side};
@@ -46,6 +48,7 @@ pub fn events(client: &Client) -> EventHandler {
             lost("qos0", *lost_qos0 as u64);
         }
         Event::Dropped { messages, .. } => lost("dropped", *messages),
+        Event::QueueDropped(messages) => lost("queue", *messages),
         Event::Unclaimed(messages) => lost("unclaimed", *messages),
         Event::Oversize { .. } => lost("oversize", 1),
         Event::Poison { .. } => lost("poison", 1),

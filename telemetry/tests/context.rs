@@ -69,6 +69,23 @@ async fn a_context_goes_along_on_5_and_is_left_out_on_3_1_1() {
     assert_eq!(TraceContext::of(&message), None);
 }
 
+/// As a bridge does it: the properties of one message go along with the next.
+#[test]
+fn a_context_takes_the_place_of_the_one_before() {
+    let mut properties = PropertiesBuf::new();
+    properties.content_type("text/plain").unwrap();
+    let first = TraceContext::parse(SAID).unwrap().with_state("a=1");
+    for (name, value) in [("b", "1"), ("a", "2"), ("b", "3")] {
+        properties.user_property(name, value).unwrap();
+    }
+    first.put(&mut properties).unwrap();
+    let second = TraceContext::new(true);
+    second.put(&mut properties).unwrap();
+    let said: Vec<_> = properties.as_properties().user_properties().collect();
+    assert_eq!(said, [("b", "1"), ("a", "2"), ("b", "3"), ("traceparent", &*second.to_string())]);
+    assert_eq!(properties.as_properties().content_type(), Some("text/plain"));
+}
+
 #[tokio::test]
 async fn two_contexts_are_none_and_two_states_are_one() {
     let put = |names: &[(&str, &str)], properties: &mut PropertiesBuf| {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use packetboat::{Client, Options, QoS, VersionChoice};
+use packetboat::{Client, Event, Options, QoS, QueuePolicy, VersionChoice};
 use packetboat_sim::net;
 use packetboat_telemetry::counters;
 
@@ -44,15 +44,28 @@ async fn packets_and_connections_are_counted() {
     assert!(broker.kick("counted"));
     client.publish("a", "x").qos(QoS::AtLeastOnce).await.unwrap();
     client.disconnect().await.unwrap();
-    let values = values(&snapshotter);
-    let of = |name: &str| values.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+    let counted = values(&snapshotter);
+    let of = |name: &str| counted.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
     // The last one may have gone out on the old connection, too.
-    assert!(matches!(of("packetboat_packets_total sent PUBLISH"), Some(4..=5)), "{values:?}");
-    assert_eq!(of("packetboat_packets_total received PUBACK"), Some(4), "{values:?}");
-    assert_eq!(of("packetboat_packets_total sent CONNECT"), Some(2), "{values:?}");
-    assert_eq!(of("packetboat_connections_total "), Some(2), "{values:?}");
-    let ended = values.iter().filter(|(name, _)| name.starts_with("packetboat_disconnections_total"));
-    assert_eq!(ended.map(|(_, value)| value).sum::<u64>(), 1, "{values:?}");
-    assert_eq!(of("packetboat_failed_attempts_total network"), None, "{values:?}");
-    assert!(of("packetboat_bytes_total sent").unwrap() > 4 * 8, "{values:?}");
+    assert!(matches!(of("packetboat_packets_total sent PUBLISH"), Some(4..=5)), "{counted:?}");
+    assert_eq!(of("packetboat_packets_total received PUBACK"), Some(4), "{counted:?}");
+    assert_eq!(of("packetboat_packets_total sent CONNECT"), Some(2), "{counted:?}");
+    assert_eq!(of("packetboat_connections_total "), Some(2), "{counted:?}");
+    let ended = counted.iter().filter(|(name, _)| name.starts_with("packetboat_disconnections_total"));
+    assert_eq!(ended.map(|(_, value)| value).sum::<u64>(), 1, "{counted:?}");
+    assert_eq!(of("packetboat_failed_attempts_total network"), None, "{counted:?}");
+    assert!(of("packetboat_bytes_total sent").unwrap() > 4 * 8, "{counted:?}");
+
+    let full = self::options(&broker.url()).queue(1, 1 << 20).queue_policy(QueuePolicy::DropNewest);
+    let client = Client::connect(full).await.unwrap();
+    let _counting = counters::events(&client);
+    let mut events = client.events();
+    client.go_offline().await;
+    for _ in 0..3 {
+        drop(client.publish("a", "x").qos(QoS::AtLeastOnce).try_publish().unwrap());
+    }
+    let told = async { while !matches!(events.next().await, Some(Event::QueueDropped(2))) {} };
+    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    let counted = values(&snapshotter);
+    assert!(counted.contains(&("packetboat_lost_total queue".to_owned(), 2)), "{counted:?}");
 }
