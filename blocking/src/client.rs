@@ -14,6 +14,17 @@ use crate::wait::{Wait, WaitError, wait_for};
 
 /// A connection to a broker, kept up for as long as this handle, a clone of it or one of its streams lives: a
 /// [`packetboat::Client`] whose calls block. Handles are cheap to clone and can be used from any thread.
+///
+/// ```no_run
+/// use packetboat_blocking::{Client, QoS, Wait};
+///
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::connect("mqtt://localhost")?;
+/// client.publish("hello/world", "Hello!").qos(QoS::AtLeastOnce).wait()?;
+/// client.disconnect()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     client: packetboat::Client,
@@ -27,6 +38,19 @@ impl Client {
     }
 
     /// Starts without waiting: what is published is queued, and connecting is tried until it succeeds.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use packetboat_blocking::Client;
+    ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::start("mqtt://localhost")?;
+    /// if !client.wait_until_connected(Duration::from_secs(5))? {
+    ///     println!("not yet; what is published waits");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(options: impl Into<Options>) -> Result<Self, WaitError<ConnectError>> {
         async { packetboat::Client::start(options) }.wait().map(Self::from)
     }
@@ -37,6 +61,16 @@ impl Client {
     }
 
     /// A question: [wait](Wait::wait) for the answer. It begins only then.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use packetboat_blocking::Wait;
+    ///
+    /// # fn example(client: packetboat_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let answer = client.request("squares", "12").wait_within(Duration::from_secs(5))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn request<'a>(&'a self, topic: &'a str, payload: impl Into<Body<'a>>) -> Request<'a> {
         self.client.request(topic, payload)
     }
@@ -87,6 +121,20 @@ impl Client {
     }
 
     /// All that arrives, whatever its filter: [`packetboat::Client::messages`].
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use packetboat_blocking::Wait;
+    ///
+    /// # fn example(client: packetboat_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut all = client.messages();
+    /// client.subscription("sensors/#").to_messages().wait()?;
+    /// while let Some(message) = all.next_within(Duration::from_secs(60))? {
+    ///     println!("{}", message.topic());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn messages(&self) -> Subscriber {
         self.client.messages().into()

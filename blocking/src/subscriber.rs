@@ -11,6 +11,15 @@ use crate::wait::{Wait, WaitError, wait_for};
 ///
 /// As an iterator it waits for each message and ends with the stream. An item is an error only if the iterator is used
 /// inside an async runtime, which its waiting would stop; it has ended then.
+///
+/// ```no_run
+/// # fn example(client: packetboat_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// for message in client.subscribe("sensors/#")? {
+///     println!("{}", message?.topic());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Subscriber {
     stream: packetboat::Subscriber,

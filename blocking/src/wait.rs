@@ -62,7 +62,20 @@ pub fn wait_for<F: IntoFuture, E>(what: F) -> Result<F::Output, WaitError<E>> {
 }
 
 /// Why waiting did not end well.
-#[derive(Debug)]
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use packetboat_blocking::{QoS, Wait, WaitError};
+///
+/// # fn example(client: packetboat_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// match client.publish("a/b", "c").qos(QoS::AtLeastOnce).wait_within(Duration::from_secs(5)) {
+///     Ok(_) => println!("delivered"),
+///     Err(WaitError::TimedOut(_)) => println!("not yet confirmed; it is still being sent"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 pub enum WaitError<E> {
     /// It was waited for, and failed.
@@ -86,6 +99,12 @@ impl<E: fmt::Display> fmt::Display for WaitError<E> {
             ),
             Self::NotStarted(error) => write!(f, "a thread of the client does not start: {error}"),
         }
+    }
+}
+
+impl<E: std::error::Error + 'static> fmt::Debug for WaitError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        packetboat::report(self, f)
     }
 }
 

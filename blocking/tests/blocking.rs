@@ -1,48 +1,16 @@
 //! The blocking client against the strict broker.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails so")]
 
+mod common;
+
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use common::Served;
 use packetboat::{ConnectError, NothingCame, PingError, SubscribeError};
 use packetboat_blocking::{Client, Message, Options, QoS, Subscriber, Wait, WaitError, wait_for};
-use packetboat_sim::net::Broker;
 
 const LONG: Duration = Duration::from_secs(20);
-
-/// The strict broker on a runtime of its own.
-struct Served {
-    broker: Option<Broker>,
-    runtime: Option<tokio::runtime::Runtime>,
-}
-
-impl Served {
-    fn start() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let broker = runtime.block_on(Broker::start()).unwrap();
-        Self { broker: Some(broker), runtime: Some(runtime) }
-    }
-
-    fn broker(&self) -> &Broker {
-        self.broker.as_ref().unwrap()
-    }
-
-    fn options(&self) -> Options {
-        Options::new(&self.broker().url()).backoff(Duration::from_millis(1), Duration::from_millis(50))
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.options()).unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.broker.take());
-        self.runtime.take().unwrap().shutdown_background();
-    }
-}
 
 fn payload(message: &Message) -> String {
     String::from_utf8_lossy(message.payload()).into_owned()
@@ -71,6 +39,7 @@ fn everything_that_is_awaited_can_be_waited_for() {
     client.unsubscribe("a/#").unwrap();
     assert!(stream.next_message().unwrap().is_none(), "the stream has ended");
     client.disconnect().unwrap();
+    assert!(!client.is_connected());
     assert!(matches!(client.ping(), Err(WaitError::Failed(PingError::Closed))));
     assert!(served.broker().violations().is_empty());
 }

@@ -2,7 +2,7 @@
 
 use crate::Problem;
 use crate::node::{Node, Value};
-use crate::schema::{Key, Kind, QOS};
+use crate::schema::{Key, Kind, LONGEST, QOS};
 
 /// What a file says, key by key.
 #[derive(Debug, Default)]
@@ -49,7 +49,8 @@ impl Checked {
         }
         match wrong(key.kind, node) {
             Some(wanted) => {
-                let message = format!("must be {wanted}, and is {}", node.value.kind());
+                let hint = hint(key.kind, node);
+                let message = format!("must be {wanted}, and is {}{hint}", node.value.kind());
                 self.problems.push(Problem::new(node.at, called, message));
             }
             None => self.values.push((key, node.clone())),
@@ -68,8 +69,8 @@ pub(crate) fn wrong(kind: Kind, node: &Node) -> Option<String> {
         ),
         (Kind::Seconds, value) => (
             match value {
-                Value::Integer(number) => *number >= 0,
-                Value::Float(number) => number.is_finite() && *number >= 0.0,
+                Value::Integer(number) => (0..=LONGEST.into()).contains(number),
+                Value::Float(number) => (0.0..=LONGEST.into()).contains(number),
                 _ => false,
             },
             "a number of seconds".to_owned(),
@@ -81,9 +82,13 @@ pub(crate) fn wrong(kind: Kind, node: &Node) -> Option<String> {
             matches!(value, Value::Text(text) if choices.contains(&text.as_str())),
             format!("one of {}", choices.join(", ")),
         ),
-        (Kind::TextList, value) => {
+        (Kind::TextList | Kind::UrlList, value) => {
             (matches!(value, Value::List(list) if list.iter().all(is_text)), "a list of texts".to_owned())
         }
+        (Kind::Digests, value) => (
+            matches!(value, Value::List(list) if list.iter().all(|node| digest(node).is_some())),
+            "a list of SHA-256, each of 64 hexadecimal digits".to_owned(),
+        ),
         (Kind::TextMap, value) => (
             matches!(value, Value::Table(map) if map.iter().all(|(_, node)| is_text(node))),
             "a table of texts".to_owned(),
@@ -95,6 +100,46 @@ pub(crate) fn wrong(kind: Kind, node: &Node) -> Option<String> {
         (Kind::Ignored(_), _) => (true, String::new()),
     };
     (!fine).then_some(wanted)
+}
+
+/// What to write instead, where it is plain.
+fn hint(kind: Kind, node: &Node) -> String {
+    let is_number = matches!(node.value, Value::Integer(_) | Value::Float(_));
+    match (kind, truth(node)) {
+        (Kind::Bool, Some(is)) => format!(": write {is}"),
+        (Kind::Text | Kind::Secret | Kind::Url | Kind::Choice(_), _) if is_number => {
+            ": put it in quotes".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// What YAML 1.1 takes these words for. In 1.2, which is read here, they are text.
+pub(crate) fn truth(node: &Node) -> Option<bool> {
+    let Value::Text(text) = &node.value else { return None };
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" => Some(true),
+        "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A SHA-256 in hexadecimal digits; the colons of OpenSSL may stand between its bytes.
+pub(crate) fn digest(node: &Node) -> Option<[u8; 32]> {
+    let Value::Text(text) = &node.value else { return None };
+    let mut rest = text.as_str();
+    let mut digest = [0; 32];
+    for (place, byte) in digest.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(':').unwrap_or(rest);
+        }
+        let (pair, behind) = rest.split_at_checked(2)?;
+        // `from_str_radix` would take a sign.
+        let digits = pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+        *byte = digits.then(|| u8::from_str_radix(pair, 16).ok()).flatten()?;
+        rest = behind;
+    }
+    rest.is_empty().then_some(digest)
 }
 
 fn is_topic(node: &Node) -> bool {
@@ -115,6 +160,13 @@ pub(crate) fn nearest(path: &str, keys: &'static [Key]) -> Option<&'static str> 
         whole.min(distance(&last(path), &last(key.path)) + usize::from(key.path.contains('.')) + 1)
     };
     keys.iter().min_by_key(|key| cost(key)).map(|key| key.path)
+}
+
+/// The word that is written most like this one, for "did you mean". `None` where none is near.
+#[must_use]
+pub fn nearest_word<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = words.into_iter().map(|other| (distance(word, other), other)).min()?;
+    (near.0 <= word.chars().count() / 2 + 1).then_some(near.1)
 }
 
 /// Letters to change, add or leave out (Levenshtein).

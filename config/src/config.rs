@@ -32,6 +32,8 @@ pub enum Origin {
     Dialect(Dialect),
     /// A variable of the environment.
     Environment(String),
+    /// The program that reads the file.
+    Program,
 }
 
 impl fmt::Display for Origin {
@@ -46,6 +48,7 @@ impl fmt::Display for Origin {
             }
             Self::Dialect(dialect) => write!(f, "default of {dialect}"),
             Self::Environment(name) => write!(f, "environment, {name}"),
+            Self::Program => f.write_str("the program"),
         }
     }
 }
@@ -57,6 +60,22 @@ struct Setting {
 }
 
 /// A configuration that was read and found to be right.
+///
+/// ```
+/// use packetboat_config::{Config, Format};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = "
+/// server: mqtt://boat:secret@broker.local
+/// keep_alive: 30
+/// ";
+/// let config = Config::parse(text, Format::Yaml)?;
+/// let options = config.options()?;
+/// assert!(config.show().contains("keep_alive = 30  # text:3:1"));
+/// assert!(!config.show().contains("secret"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Config {
     values: BTreeMap<&'static str, Setting>,
@@ -66,6 +85,13 @@ pub struct Config {
 
 impl Config {
     /// Reads a file: its format by its name's ending, whose keys it has by looking at them.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), packetboat_config::ConfigError> {
+    /// let options = packetboat_config::Config::load("boat.toml")?.options()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         Self::load_as(path, None)
     }
@@ -80,6 +106,14 @@ impl Config {
     }
 
     /// Reads text.
+    ///
+    /// ```
+    /// use packetboat_config::{Config, Format};
+    ///
+    /// let config = Config::parse("server: mqtt://broker.example", Format::Yaml)?;
+    /// assert!(config.warnings().is_empty());
+    /// # Ok::<(), packetboat_config::ConfigError>(())
+    /// ```
     pub fn parse(text: &str, format: Format) -> Result<Self, ConfigError> {
         Self::read(text, format, None, "")
     }
@@ -90,22 +124,30 @@ impl Config {
     }
 
     fn read(text: &str, format: Format, dialect: Option<Dialect>, name: &str) -> Result<Self, ConfigError> {
+        let node = format.parse(text).map_err(|mut problem| {
+            name.clone_into(&mut problem.source);
+            ConfigError::Wrong(vec![problem])
+        })?;
+        let dialect = dialect.unwrap_or_else(|| Dialect::of(&node));
+        Self::of_node(&node, dialect, name)
+    }
+
+    /// What a part of a larger file says: a table of this system's keys. `name` is the file's, for errors.
+    pub fn of_node(node: &Node, dialect: Dialect, name: &str) -> Result<Self, ConfigError> {
         let named = |mut problem: Problem| {
             name.clone_into(&mut problem.source);
             problem
         };
-        let node = format.parse(text).map_err(|problem| ConfigError::Wrong(vec![named(problem)]))?;
-        let dialect = dialect.unwrap_or_else(|| Dialect::of(&node));
         let mut config = Self { values: BTreeMap::new(), warnings: Vec::new(), dialect };
         let mut checked = Checked::default();
         if dialect == Dialect::Packetboat {
-            checked.table(&node, KEYS, "");
+            checked.table(node, KEYS, "");
             for (key, node) in std::mem::take(&mut checked.values) {
                 let origin = Origin::File { name: name.to_owned(), at: node.at, key: None };
                 config.values.insert(key.path, Setting { value: node.value, origin });
             }
         } else {
-            for said in dialect.translate(&node, &mut checked) {
+            for said in dialect.translate(node, &mut checked) {
                 let origin = match said.key {
                     Some(key) => Origin::File { name: name.to_owned(), at: said.at, key: Some(key) },
                     None => Origin::Dialect(dialect),
@@ -124,6 +166,17 @@ impl Config {
 
     /// Lets variables of the environment win: `PACKETBOAT_OPTION_KEEP_ALIVE`, `PACKETBOAT_OPTION_TLS__AUTHORITY`. Lists are
     /// separated by commas. What begins so and is no key is an error.
+    ///
+    /// ```
+    /// use packetboat_config::{Config, Format};
+    ///
+    /// # fn main() -> Result<(), packetboat_config::ConfigError> {
+    /// let variables = [("PACKETBOAT_OPTION_KEEP_ALIVE".to_owned(), "20".to_owned())];
+    /// let config = Config::parse("keep_alive = 30", Format::Toml)?.with_environment(variables)?;
+    /// assert!(config.show().contains("keep_alive = 20.0  # environment"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_environment(
         mut self,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -149,6 +202,20 @@ impl Config {
             }
         }
         if problems.is_empty() { Ok(self) } else { Err(ConfigError::Wrong(problems)) }
+    }
+
+    /// Lets this address win over the one that was read. A user name in it wins over user name and password that were read.
+    #[must_use]
+    pub fn with_server(mut self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).split('/').next();
+        if authority.is_some_and(|authority| authority.contains('@')) {
+            for key in ["username", "password", "password_file"] {
+                self.values.remove(key);
+            }
+        }
+        self.values.insert("server", Setting { value: Value::Text(url), origin: Origin::Program });
+        self
     }
 
     /// What was read and has no meaning here, or less than there.
@@ -206,6 +273,16 @@ impl Config {
     }
 
     /// The same with our keys, as a file of this format. Secrets are in it.
+    ///
+    /// ```
+    /// use packetboat_config::{Config, Format};
+    ///
+    /// # fn main() -> Result<(), packetboat_config::ConfigError> {
+    /// let config = Config::parse("{ \"keep_alive\": 30 }", Format::Json)?;
+    /// assert_eq!(config.write(Format::Toml), "keep_alive = 30\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn write(&self, format: Format) -> String {
         let mut root: Node = Value::Table(Vec::new()).into();
@@ -228,15 +305,15 @@ impl fmt::Debug for Config {
 fn shown(key: &Key, value: &Value) -> String {
     match (key.kind, value) {
         (Kind::Secret, _) => "***".to_owned(),
-        (Kind::Url, Value::Text(url)) => {
-            let hidden = url.split_once("://").and_then(|(scheme, rest)| {
-                let (login, host) = rest.rsplit_once('@')?;
-                let (user, _) = login.split_once(':')?;
-                Some(format!("{scheme}://{user}:***@{host}"))
+        (Kind::Url, Value::Text(url)) => inline(&Value::Text(without_password(url)).into()),
+        (Kind::UrlList, Value::List(list)) => {
+            let hidden = list.iter().map(|node| match &node.value {
+                Value::Text(url) => Value::Text(without_password(url)).into(),
+                _ => node.clone(),
             });
-            inline(&Value::Text(hidden.unwrap_or_else(|| url.clone())).into())
+            inline(&Value::List(hidden.collect()).into())
         }
-        // A header may be a token.
+        // A header, or a user property, may be a token.
         (Kind::TextMap, Value::Table(entries)) => {
             let hidden = entries.iter().map(|(name, _)| (name.clone(), Value::Text("***".to_owned()).into()));
             inline(&Value::Table(hidden.collect()).into())
@@ -245,13 +322,22 @@ fn shown(key: &Key, value: &Value) -> String {
     }
 }
 
+fn without_password(url: &str) -> String {
+    let hidden = url.split_once("://").and_then(|(scheme, rest)| {
+        let (login, host) = rest.rsplit_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{host}"))
+    });
+    hidden.unwrap_or_else(|| url.to_owned())
+}
+
 /// What a variable says. An error is what it should say.
 fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
     let value = match kind {
         Kind::Bool => text.parse().map(Value::Bool).ok(),
         Kind::Integer(..) => text.parse().map(Value::Integer).ok(),
         Kind::Seconds => text.parse().map(Value::Float).ok(),
-        Kind::TextList => {
+        Kind::TextList | Kind::UrlList | Kind::Digests => {
             Some(Value::List(text.split(',').map(|item| Value::Text(item.to_owned()).into()).collect()))
         }
         Kind::TextMap | Kind::Topics => return Err("said in a file: it is a table".to_owned()),

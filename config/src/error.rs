@@ -21,8 +21,10 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(at: Option<Position>, key: impl Into<String>, message: String) -> Self {
-        Self { source: String::new(), at, key: key.into(), message }
+    /// At a place of a text; in sentences like "`key` must be a table".
+    #[must_use]
+    pub fn new(at: Option<Position>, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { source: String::new(), at, key: key.into(), message: message.into() }
     }
 }
 
@@ -43,7 +45,13 @@ impl fmt::Display for Problem {
 }
 
 /// Why a configuration cannot be used.
-#[derive(Debug)]
+///
+/// ```
+/// use packetboat_config::{Config, ConfigError, Format};
+///
+/// let Err(ConfigError::Wrong(problems)) = Config::parse("keep_alvie = 30", Format::Toml) else { panic!() };
+/// assert_eq!(problems[0].to_string(), "1:1: `keep_alvie` is no key: did you mean `keep_alive`?");
+/// ```
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -77,6 +85,8 @@ impl fmt::Display for ConfigError {
         }
     }
 }
+
+packetboat::readable_debug!(ConfigError);
 
 impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -27,26 +27,38 @@ impl fmt::Display for Position {
     }
 }
 
+/// A value, and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) at: Option<Position>,
-    pub(crate) value: Value,
+pub struct Node {
+    /// Where; `None` if it is not from a text.
+    pub at: Option<Position>,
+    /// What.
+    pub value: Value,
 }
 
+/// What TOML, JSON and YAML can say.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Nothing.
     Null,
+    /// True or false.
     Bool(bool),
+    /// A whole number.
     Integer(i64),
+    /// Another number.
     Float(f64),
+    /// Text.
     Text(String),
+    /// A list.
     List(Vec<Node>),
+    /// Keys and their values, in the order of the text.
     Table(Vec<(String, Node)>),
 }
 
 impl Value {
-    /// What it is, for errors.
-    pub(crate) fn kind(&self) -> &'static str {
+    /// What it is, for errors: "a list".
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Bool(_) => "true or false",
@@ -66,6 +78,13 @@ impl From<Value> for Node {
 }
 
 impl Node {
+    /// The value of a key, if this is a table that has it.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Option<&Self> {
+        let Value::Table(entries) = &self.value else { return None };
+        entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
     /// Put a value at a path of tables, which are made.
     pub(crate) fn put(&mut self, path: &str, node: Node) {
         let Value::Table(entries) = &mut self.value else { return };

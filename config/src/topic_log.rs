@@ -21,6 +21,20 @@ thread_local! {
 /// A writer whose lines are published: client identifier, number, time, stream (1: output, 2: errors) and text, with
 /// spaces and a bar between them, at QoS 0. Lines are left out while 2,048 bytes or more wait to be sent or there is no
 /// connection, and so are lines that speak of its own topic, as a packet log would: they would breed for ever.
+///
+/// ```no_run
+/// use std::io::Write;
+/// use packetboat_config::Config;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::load("boat.toml")?;
+/// let client = packetboat::Client::connect(config.options()?).await?;
+/// if let Some(mut log) = config.output_log(&client) {
+///     writeln!(log, "started")?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TopicLog {
     client: Client,

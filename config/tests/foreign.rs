@@ -166,7 +166,7 @@ fn mistakes_in_foreign_files_name_the_key_and_the_nearest_right_one() {
         ["1:11: `mqtt.reconnect_timout_max` is no key: did you mean `mqtt.reconnect_timeout_max`?"]
     );
     let wrong = problems("{\"mqtt\": {\"enable\": \"yes\"}}");
-    assert_eq!(wrong, ["1:11: `mqtt.enable` must be true or false, and is text"]);
+    assert_eq!(wrong, ["1:11: `mqtt.enable` must be true or false, and is text: write true"]);
     let wrong = problems("{\"reconnect_retires\": 1, \"ping_delay\": 1}");
     assert_eq!(wrong, ["1:2: `reconnect_retires` is no key: did you mean `reconnect_retries`?"]);
     let wrong = problems("{\"cleansession\": true, \"certfile\": \"c\"}");
@@ -175,6 +175,31 @@ fn mistakes_in_foreign_files_name_the_key_and_the_nearest_right_one() {
     assert_eq!(wrong, ["1:24: `verify_cert` may be false only if `check_hostname` is false, too"]);
     let wrong = problems("{\"mqtt\": {}, \"mqtt1\": {\"enable\": true}}");
     assert!(wrong[0].contains("`mqtt1.server` must say where"), "{wrong:?}");
+}
+
+#[test]
+fn mongooses_placeholders_are_filled_with_the_hardware_address() {
+    let config = |device: &str| {
+        let topics = r#""debug": { "stdout_topic": "log/????", "stderr_topic": "err/?/x" }"#;
+        parse(
+            &format!("{{\"mqtt\": {{\"enable\": true}}, {topics}, \"device\": {{{device}}}}}"),
+            Format::Json,
+        )
+    };
+    let own = config(r#""id": "esp32_??????", "mac": "aabbcc0102fe""#);
+    // An odd number of question marks is left alone, as there.
+    says(
+        &own,
+        &["client_id = \"esp32_0102FE\"", "log.topic = \"log/02FE\"", "log.error_topic = \"err/?/x\""],
+    );
+    assert!(own.warnings().is_empty(), "{:?}", own.warnings());
+    // That of this machine, or a warning if it has none.
+    let machines = config(r#""id": "esp32_??????""#);
+    let is_filled = !machines.show().contains("esp32_??????");
+    assert_eq!(is_filled, machines.warnings().is_empty(), "{}", machines.show());
+    let wrong = config(r#""id": "a??", "mac": "zz""#);
+    assert_eq!(wrong.warnings().len(), 2, "{:?}", wrong.warnings());
+    assert!(wrong.warnings()[0].message.contains("question marks"), "{:?}", wrong.warnings());
 }
 
 /// The sample of amqtt's document, in the two formats its files have.
@@ -210,6 +235,28 @@ topics:
     ];
     says(&one, &lines);
     one.options().unwrap();
+}
+
+/// amqtt reads YAML 1.1, where these words are no text.
+#[test]
+fn amqtts_yes_and_no_are_true_and_false_where_that_is_wanted() {
+    let text = "
+cleansession: no
+default_retain: Yes
+auto_reconnect: off
+topics: { yes: { retain: on } }
+will: { topic: no, message: yes }
+";
+    let config = parse(text, Format::Yaml);
+    let lines = [
+        "session = \"persistent\"",
+        "publish.retain = true",
+        "reconnect.retries = 0",
+        "topics = {\"yes\": {\"retain\": true}}",
+        "will.topic = \"no\"",
+        "will.message = \"yes\"",
+    ];
+    says(&config, &lines);
 }
 
 #[test]

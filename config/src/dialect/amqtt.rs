@@ -2,7 +2,7 @@
 
 use super::{Said, Table};
 use crate::Problem;
-use crate::check::Checked;
+use crate::check::{Checked, truth};
 use crate::node::{Node, Value};
 use crate::schema::{Key, Kind, QOS};
 
@@ -45,7 +45,7 @@ const KEYS: &[Key] = &[
 ];
 
 pub(super) fn translate(node: &Node, checked: &mut Checked) -> Vec<Said> {
-    let table = Table::check(node, KEYS, "", checked);
+    let table = Table::check(&as_read_by_amqtt(node, ""), KEYS, "", checked);
     if let Some((key, node)) = table.values.iter().find(|(key, _)| key.starts_with("broker.")) {
         let message = "is the old name of `connection`".to_owned();
         checked.warnings.push(Problem::new(node.at, *key, message));
@@ -84,6 +84,21 @@ pub(super) fn translate(node: &Node, checked: &mut Checked) -> Vec<Said> {
     said
 }
 
+/// amqtt reads YAML 1.1, where `yes` is true.
+fn as_read_by_amqtt(node: &Node, name: &str) -> Node {
+    let last = |path: &'static str| path.rsplit('.').next();
+    let wanted = || KEYS.iter().any(|key| key.kind == Kind::Bool && last(key.path) == Some(name));
+    let value = match (&node.value, truth(node)) {
+        (_, Some(is)) if wanted() => Value::Bool(is),
+        (Value::Table(entries), _) => {
+            let entry = |(key, node): &(String, Node)| (key.clone(), as_read_by_amqtt(node, key));
+            Value::Table(entries.iter().map(entry).collect())
+        }
+        (value, _) => value.clone(),
+    };
+    Node { at: node.at, value }
+}
+
 fn connection(table: &Table, checked: &mut Checked) -> Vec<Said> {
     let places = [
         ("server", ["connection.uri", "broker.uri", ""]),
@@ -108,6 +123,12 @@ fn connection(table: &Table, checked: &mut Checked) -> Vec<Said> {
         if let (Some(said), None) = (has(one), has(other)) {
             let key = said.key.clone().unwrap_or_default();
             checked.problems.push(Problem::new(said.at, key, format!("needs `{missing}` beside it")));
+        }
+    }
+    if !table.is("verify_cert", true) {
+        for said in said.extract_if(.., |said| said.path.starts_with("tls.authority")) {
+            let message = "is not used: `verify_cert` is false".to_owned();
+            checked.warnings.push(Problem::new(said.at, said.key.unwrap_or_default(), message));
         }
     }
     if !table.is("verify_cert", true) && table.is("check_hostname", true) {

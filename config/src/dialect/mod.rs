@@ -1,6 +1,7 @@
 //! Files of other systems, read unchanged: their keys held against a table of their own, and what they say put in ours.
 
 mod amqtt;
+mod hardware;
 mod mongoose;
 
 use std::fmt;

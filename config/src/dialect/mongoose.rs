@@ -1,6 +1,6 @@
 //! Mongoose OS.
 
-use super::{Said, Table};
+use super::{Said, Table, hardware};
 use crate::Problem;
 use crate::check::Checked;
 use crate::node::{Node, Value};
@@ -41,8 +41,12 @@ const KEYS: &[Key] = &[
     key("debug.stderr_topic", Kind::Text),
 ];
 
-const DEVICE: &[Key] =
-    &[key("stdout_topic", Kind::Text), key("stderr_topic", Kind::Text), key("id", Kind::Text)];
+const DEVICE: &[Key] = &[
+    key("stdout_topic", Kind::Text),
+    key("stderr_topic", Kind::Text),
+    key("id", Kind::Text),
+    key("mac", Kind::Text),
+];
 
 /// A clock that shows less was never set.
 const CLOCK: i64 = 1_500_000_000;
@@ -62,13 +66,37 @@ pub(super) fn translate(node: &Node, checked: &mut Checked) -> Vec<Said> {
         said.extend(debug.pass("log.error_topic", "stderr_topic"));
     }
     let device = section("device").map(|node| of_device(node, "device.", checked));
-    if let (None, Some(device)) = (table.text("client_id"), device) {
+    if let (None, Some(device)) = (table.text("client_id"), &device) {
         said.extend(device.pass("client_id", "id"));
     }
+    let own = device.as_ref().and_then(|device| device.text("mac"));
+    fill_placeholders(&mut said, own, checked);
     if let Some(node) = section("mqtt1") {
         said.extend(backup(&table, &Table::check(node, KEYS, "mqtt1.", checked), checked));
     }
     said
+}
+
+/// `device.id` and the topics of logs may hold digits of the hardware address.
+fn fill_placeholders(said: &mut [Said], own: Option<&str>, checked: &mut Checked) {
+    let theirs = |said: &Said| {
+        said.path.starts_with("log.") || said.key.as_ref().is_some_and(|key| key == "device.id")
+    };
+    for said in said.iter_mut().filter(|said| theirs(said)) {
+        let Value::Text(text) = &mut said.value else { continue };
+        if !hardware::has_placeholders(text) {
+            continue;
+        }
+        let address = own.map(str::to_owned).or_else(hardware::address);
+        match address.and_then(|address| hardware::expand(text, &address)) {
+            Some(filled) => *text = filled,
+            None => checked.warnings.push(Problem::new(
+                said.at,
+                said.key.clone().unwrap_or_default(),
+                "keeps its question marks: no hardware address is known, say one in `device.mac`".to_owned(),
+            )),
+        }
+    }
 }
 
 /// What concerns us of a section that holds more.

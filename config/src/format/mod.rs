@@ -33,7 +33,8 @@ impl Format {
         }
     }
 
-    pub(crate) fn parse(self, text: &str) -> Result<Node, Problem> {
+    /// The tree that a text says.
+    pub fn parse(self, text: &str) -> Result<Node, Problem> {
         match self {
             Self::Toml => toml::parse(text),
             Self::Json => json::parse(text),
@@ -41,7 +42,9 @@ impl Format {
         }
     }
 
-    pub(crate) fn write(self, node: &Node) -> String {
+    /// A tree as text.
+    #[must_use]
+    pub fn write(self, node: &Node) -> String {
         match self {
             Self::Toml => write::toml(node),
             Self::Json => write::json(node) + "\n",
