@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 
 use crate::arguments::Connection;
 use crate::failure::{Exit, Failure};
-use crate::options::{self, Keeping};
+use crate::options::{Keeping, Settings};
 use crate::report::Report;
 use crate::signals::Stop;
 
@@ -22,8 +22,8 @@ pub(crate) async fn connect(
 }
 
 async fn attempt(arguments: &Connection, report: Report) -> Result<Client, Failure> {
-    let options = options::options(arguments)?;
-    if let Keeping::Fresh(_) = options::keeping(arguments)? {
+    let Settings { options, keeping } = Settings::of(arguments)?;
+    if let Keeping::Fresh(_) = keeping {
         // A session that begins anew and is kept takes two connections on 3.1.1, and for the client on 5.0 as well:
         // the first ends the old session.
         let client = Client::connect(options.clone().session(SessionMode::Clean)).await?;
@@ -41,6 +41,8 @@ async fn attempt(arguments: &Connection, report: Report) -> Result<Client, Failu
 pub(crate) struct Losses {
     /// Messages of QoS 0 that were handed to a connection that was lost before they were.
     pub(crate) qos0: usize,
+    /// How often a connection was lost and tried to be made anew.
+    pub(crate) cuts: usize,
 }
 
 /// Tells of the connection for as long as there is one.
@@ -60,7 +62,10 @@ impl Watch {
             while let Some(event) = events.next().await {
                 report.event(&event);
                 match event {
-                    Event::Disconnected { lost_qos0, .. } => losses.qos0 += lost_qos0,
+                    Event::Disconnected { lost_qos0, retry_in, .. } => {
+                        losses.qos0 += lost_qos0;
+                        losses.cuts += usize::from(retry_in.is_some());
+                    }
                     Event::SubscriptionLost { filter, .. } => refused(filter),
                     _ => {}
                 }

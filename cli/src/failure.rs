@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Refused,
     /// Not everything was delivered.
     NotDelivered,
+    /// `doctor`: the broker does something else than it says.
+    Differs,
     /// `sub -W` and `rr -W`: the time is up. The code is `mosquitto_sub`'s.
     TimedOut,
 }
@@ -31,6 +33,7 @@ impl From<Exit> for ExitCode {
             Exit::Connection => 2,
             Exit::Refused => 3,
             Exit::NotDelivered => 4,
+            Exit::Differs => 5,
             Exit::TimedOut => 27,
         })
     }

@@ -1,20 +1,29 @@
 //! The packetboat command: `pub`, `sub` and `rr` against any broker, and a demonstration with one of its own.
 
 mod arguments;
+mod bar;
+mod bench;
 mod completions;
 mod config;
 mod connect;
 mod demo;
+mod doctor;
 mod failure;
 mod format;
+mod hub;
+mod man;
 mod options;
 mod output;
+mod plain;
 mod properties;
 mod publish;
+mod recording;
 mod report;
 mod request;
 mod signals;
 mod subscribe;
+#[cfg(feature = "top")]
+mod top;
 
 use std::process::ExitCode;
 
@@ -46,8 +55,16 @@ fn run(arguments: Arguments) -> Exit {
             Command::Pub(arguments) => publish::run(*arguments).await,
             Command::Sub(arguments) => subscribe::run(*arguments).await,
             Command::Rr(arguments) => request::run(*arguments).await,
+            Command::Bench(arguments) => bench::run(*arguments).await,
+            Command::Doctor(arguments) => doctor::run(*arguments).await,
+            #[cfg(feature = "top")]
+            Command::Top(arguments) => top::run(*arguments).await,
+            Command::Record(arguments) => recording::record(*arguments).await,
+            Command::Replay(arguments) => recording::replay(*arguments).await,
             Command::Config(command) => config::run(command),
+            Command::Hub(arguments) => hub::run(arguments).await,
             Command::Completions { shell } => completions::write(shell),
+            Command::Man { folder } => man::write(&folder),
         }
     });
     // A thread that waits for standard input must not hold up the end.

@@ -1,12 +1,15 @@
 //! From the command line to the options of the client.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
-use packetboat::{Options, QoS, SessionMode, VersionChoice, Will};
+use packetboat::{Options, QoS, Scheme, Server, SessionMode, VersionChoice, Will};
+use packetboat_config::Config;
 use packetboat_core::wire::{Place, PropertiesBuf, Property};
 
-use crate::arguments::{Connection, Expiry};
+use crate::arguments::{Connection, Expiry, Protocol};
+use crate::config;
 use crate::failure::Failure;
 
 /// `-L`: a URL whose path is a topic.
@@ -40,6 +43,8 @@ impl Location {
 /// What the session is to outlive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Keeping {
+    /// As the file has it; without a word there a cut, but not the end.
+    Unsaid,
     /// A cut, but not the end.
     UntilTheEnd,
     /// The end, too; an earlier session is taken up.
@@ -48,14 +53,68 @@ pub(crate) enum Keeping {
     Fresh(Expiry),
 }
 
-/// The options for the client.
-pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
-    let mut options = if let Some(location) = &arguments.url {
-        Options::new(&location.broker)
-    } else {
-        let host = arguments.host.as_deref().unwrap_or("localhost");
-        Options::for_server(arguments.road.server(host, arguments.port))
+/// What the command line, and the file it names, ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) options: Options,
+    pub(crate) keeping: Keeping,
+}
+
+impl Settings {
+    /// Warnings about the file are told here.
+    pub(crate) fn of(arguments: &Connection) -> Result<Self, Failure> {
+        let config = arguments.config.as_deref().map(read).transpose()?;
+        let keeping = keeping(arguments, config.as_ref())?;
+        Ok(Self { options: options(arguments, config, keeping)?, keeping })
+    }
+}
+
+fn read(path: &Path) -> Result<Config, Failure> {
+    let config = config::load(path, None)?;
+    config::with_environment(config)
+}
+
+/// The options of the file, or without one the defaults, for the server that was named.
+fn base(arguments: &Connection, config: Option<Config>) -> Result<Options, Failure> {
+    let Some(mut config) = config else {
+        return Ok(match &arguments.url {
+            Some(location) => Options::new(&location.broker),
+            None => Options::for_server(named_server(arguments, None).unwrap_or_else(localhost)),
+        });
     };
+    if let Some(location) = &arguments.url {
+        config = config.with_server(&location.broker);
+    } else if config.origin("server").is_none() {
+        config = config.with_server(url(&named_server(arguments, None).unwrap_or_else(localhost)));
+    } else {
+        let options = config.options().map_err(Failure::usage)?;
+        if let Some(server) = named_server(arguments, options.first_server()) {
+            config = config.with_server(url(&server));
+        }
+    }
+    config.options().map_err(Failure::usage)
+}
+
+fn localhost() -> Server {
+    Server::with_scheme(Scheme::Mqtt, "localhost", None)
+}
+
+fn named_server(arguments: &Connection, file: Option<&Server>) -> Option<Server> {
+    arguments.road.server(arguments.host.as_deref(), arguments.port, file)
+}
+
+fn url(server: &Server) -> String {
+    match server.scheme() {
+        // What is written without a scheme.
+        Scheme::Mqtt => format!("mqtt://{server}"),
+        Scheme::Ws | Scheme::Wss => format!("{server}{}", server.target()),
+        _ => server.to_string(),
+    }
+}
+
+fn options(arguments: &Connection, config: Option<Config>, keeping: Keeping) -> Result<Options, Failure> {
+    let drain = config.as_ref().is_some_and(|config| config.origin("drain_timeout").is_some());
+    let mut options = base(arguments, config)?;
     if let Some(username) = &arguments.username {
         options = options.username(username);
     }
@@ -65,8 +124,9 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
     if let Some(id) = &arguments.id {
         options = options.client_id(id);
     }
-    options = match keeping(arguments)? {
-        Keeping::UntilTheEnd => options,
+    options = match keeping {
+        Keeping::Unsaid => options,
+        Keeping::UntilTheEnd => options.session(SessionMode::UntilDisconnect),
         Keeping::Resumed(expiry) | Keeping::Fresh(expiry) => {
             options.session(SessionMode::Persistent { expiry: expiry.duration() })
         }
@@ -80,24 +140,34 @@ pub(crate) fn options(arguments: &Connection) -> Result<Options, Failure> {
         // That TLS is configured makes the address an encrypted one.
         options = options.tls(packetboat::Tls::new()).transport(transport);
     }
-    // Whoever has something to lose waits for it before the goodbye.
-    options = options.drain_timeout(GOODBYE);
-    options =
-        options.version(version(arguments)?).keep_alive(Duration::from_secs(arguments.keepalive.into()));
+    if !drain {
+        // Whoever has something to lose waits for it before the goodbye.
+        options = options.drain_timeout(GOODBYE);
+    }
+    if let Some(version) = version(arguments)? {
+        options = options.version(version);
+    }
+    if let Some(seconds) = arguments.keepalive {
+        options = options.keep_alive(Duration::from_secs(seconds.into()));
+    }
     Ok(with_properties(arguments, options))
 }
 
 /// What -c and -x together ask for.
-pub(crate) fn keeping(arguments: &Connection) -> Result<Keeping, Failure> {
+fn keeping(arguments: &Connection, config: Option<&Config>) -> Result<Keeping, Failure> {
     let given: Option<u32> = arguments.properties.number(Place::Connect, Property::SessionExpiryInterval);
     let expiry = arguments.session_expiry_interval.or(given.map(Expiry));
-    let named = arguments.id.as_ref().is_some_and(|id| !id.is_empty());
+    let named = match &arguments.id {
+        Some(id) => !id.is_empty(),
+        None => config.is_some_and(|config| config.origin("client_id").is_some()),
+    };
     match (arguments.disable_clean_session, expiry) {
         (true, _) if !named => {
             Err(Failure::usage("-c needs a client identifier of your choice: add -i <id>"))
         }
         (true, expiry) => Ok(Keeping::Resumed(expiry.unwrap_or(Expiry::NEVER))),
-        (false, None | Some(Expiry(0))) => Ok(Keeping::UntilTheEnd),
+        (false, None) => Ok(Keeping::Unsaid),
+        (false, Some(Expiry(0))) => Ok(Keeping::UntilTheEnd),
         (false, Some(_)) if !named => Err(Failure::usage(
             "a session that is kept after the end needs a client identifier of your choice: add -i <id>",
         )),
@@ -106,15 +176,15 @@ pub(crate) fn keeping(arguments: &Connection) -> Result<Keeping, Failure> {
 }
 
 /// Properties need 5.0: that is what is spoken then.
-fn version(arguments: &Connection) -> Result<VersionChoice, Failure> {
+fn version(arguments: &Connection) -> Result<Option<VersionChoice>, Failure> {
     let protocol = arguments.protocol_version;
     if arguments.properties.is_empty() {
-        return Ok(protocol.0);
+        return Ok(protocol.map(|protocol| protocol.0));
     }
-    if protocol.is_old() {
+    if protocol.is_some_and(Protocol::is_old) {
         return Err(Failure::usage("-D is for MQTT 5.0: leave out -D, or leave out -V"));
     }
-    Ok(VersionChoice::V5)
+    Ok(Some(VersionChoice::V5))
 }
 
 fn will(arguments: &Connection) -> Result<Option<Will>, Failure> {

@@ -61,6 +61,10 @@ impl PropertyArguments {
         block
     }
 
+    pub(crate) fn has(&self, place: Place, property: Property) -> bool {
+        self.find(place, property).is_some()
+    }
+
     fn find(&self, place: Place, property: Property) -> Option<&PropertyArgument> {
         self.0.iter().find(|argument| argument.place == place && argument.property == property)
     }

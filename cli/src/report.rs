@@ -36,6 +36,13 @@ impl Report {
         }
     }
 
+    /// How it went.
+    pub(crate) fn note(self, message: impl Display) {
+        if !self.quiet {
+            line(Style::new(), "", &message);
+        }
+    }
+
     /// An error that is not the last word.
     pub(crate) fn error(self, message: impl Display) {
         if !self.quiet {
@@ -108,13 +115,17 @@ pub(crate) fn stay_above(bar: &ProgressBar) {
     let _ = BAR.set(bar.clone());
 }
 
-fn line(style: Style, mark: &str, message: &dyn Display) {
-    let write = || {
-        // Where standard error is closed there is nobody to tell.
-        let _ = writeln!(anstream::stderr().lock(), "{style}{mark}{style:#}{message}");
-    };
+/// What is written meanwhile stands above the bar.
+pub(crate) fn above<T>(write: impl FnOnce() -> T) -> T {
     match BAR.get() {
         Some(bar) => bar.suspend(write),
         None => write(),
     }
+}
+
+fn line(style: Style, mark: &str, message: &dyn Display) {
+    above(|| {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(anstream::stderr().lock(), "{style}{mark}{style:#}{message}");
+    });
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use packetboat::{Client, Message, RequestError, SubscribeError};
-use packetboat_core::wire::Place;
+use packetboat_core::wire::{Place, Property};
 use tokio::time::timeout;
 
 use crate::arguments::Request;
@@ -17,6 +17,16 @@ pub(crate) async fn run(arguments: Request) -> Result<Exit, Failure> {
     let connection = &arguments.connection;
     let report = Report { debug: connection.debug, quiet: connection.quiet };
     connection.properties.only(&[Place::Connect, Place::Publish, Place::Will])?;
+    if connection.properties.has(Place::Publish, Property::ResponseTopic) {
+        return Err(Failure::usage("-D publish response-topic: the topic of the answer is given by -e"));
+    }
+    if arguments.response_topic.is_none()
+        && connection.properties.has(Place::Publish, Property::CorrelationData)
+    {
+        return Err(Failure::usage(
+            "-D publish correlation-data is possible with -e alone: else each request has its own",
+        ));
+    }
     let given: Vec<String> = arguments.topic.iter().cloned().collect();
     let topics = connection.topics(&given);
     let Some(topic) = topics.first() else {
@@ -33,7 +43,7 @@ pub(crate) async fn run(arguments: Request) -> Result<Exit, Failure> {
     };
     let _ = client.disconnect().await;
     watch.finish().await;
-    let mut output = Output::new(&arguments.output, report);
+    let mut output = Output::new(&arguments.output, report, None);
     output.print(&answer?);
     output.flush()?;
     Ok(Exit::Success)

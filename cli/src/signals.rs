@@ -18,15 +18,24 @@ pub(crate) struct Stop(watch::Receiver<bool>);
 impl Stop {
     /// From now on signals no longer kill the process.
     pub(crate) fn listen(report: Report) -> Result<Self, Failure> {
+        Self::listen_with(GRACE, move || report.debug("stopping; once more to stop at once"))
+    }
+
+    /// The same, for what takes up to `end` to end properly, and as long again at most.
+    pub(crate) fn listen_for(end: Duration) -> Result<Self, Failure> {
+        Self::listen_with(end * 2 + GRACE, || {})
+    }
+
+    fn listen_with(grace: Duration, told: impl FnOnce() + Send + 'static) -> Result<Self, Failure> {
         let wrong = |error: io::Error| Failure::usage(format_args!("signals cannot be received: {error}"));
         let mut signals = Signals::new().map_err(wrong)?;
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             let code = signals.next().await;
             sender.send_replace(true);
-            report.debug("stopping; once more to stop at once");
+            told();
             // Whatever holds the process up now, a standard output nobody reads from for example, does so for long.
-            let _ = tokio::time::timeout(GRACE, signals.next()).await;
+            let _ = tokio::time::timeout(grace, signals.next()).await;
             std::process::exit(code);
         });
         Ok(Self(receiver))

@@ -1,6 +1,7 @@
 //! What `pub` and `sub` share: where to connect, as whom, and for how long.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
@@ -16,6 +17,12 @@ use packetboat::QoS;
 #[allow(clippy::doc_markdown, reason = "it is the help, read as text")]
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
+    /// Read this file first (.toml, .json, .yaml; see `packetboat config`); options given here win over what it says
+    ///
+    /// Variables of the environment (PACKETBOAT_OPTION_KEEP_ALIVE) win over the file. TLS options given here replace all that the file says of TLS.
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Host name or address of the broker [default: localhost]
     #[arg(short = 'h', long, value_parser = values::host, conflicts_with = "url", help_heading = "Connection")]
     pub(crate) host: Option<String>,
@@ -44,10 +51,9 @@ pub(crate) struct Connection {
     )]
     pub(crate) password: Option<OsString>,
 
-    /// Version of MQTT: 5, 311 or 31 (or mqttv5, ...); auto is 5, and 311 with a broker that does not know 5
-    #[arg(short = 'V', long, value_name = "VERSION", default_value = "auto", value_parser = values::protocol,
-        help_heading = "Connection")]
-    pub(crate) protocol_version: Protocol,
+    /// Version of MQTT: 5, 311 or 31 (or mqttv5, ...); auto is 5, and 311 with a broker that does not know 5 [default: auto]
+    #[arg(short = 'V', long, value_name = "VERSION", value_parser = values::protocol, help_heading = "Connection")]
+    pub(crate) protocol_version: Option<Protocol>,
 
     #[command(flatten)]
     pub(crate) road: Road,
@@ -59,9 +65,9 @@ pub(crate) struct Connection {
     #[command(flatten)]
     pub(crate) openssl: OpenSslArguments,
 
-    /// Seconds of silence after which the connection is probed; 0 for never
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 60, help_heading = "Connection")]
-    pub(crate) keepalive: u16,
+    /// Seconds of silence after which the connection is probed; 0 for never [default: 60]
+    #[arg(short, long, value_name = "SECONDS", help_heading = "Connection")]
+    pub(crate) keepalive: Option<u16>,
 
     /// Client identifier [default: pb- and 16 random characters]
     #[arg(short, long, allow_hyphen_values = true, help_heading = "Session")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::format::Template;
+use crate::format::{Pointer, Template};
 
 #[derive(Debug, Args)]
 pub(crate) struct OutputArguments {
@@ -17,4 +17,14 @@ pub(crate) struct OutputArguments {
     /// No end of line after a message
     #[arg(short = 'N', long, help_heading = "Output")]
     pub(crate) no_newline: bool,
+
+    /// Print only what this JSON pointer leads to, such as /rooms/0/name; messages without it are left out
+    ///
+    /// A string is printed without its quotes, all else as JSON. %p and %x of -F are of it.
+    #[arg(long, value_name = "POINTER", help_heading = "Output")]
+    pub(crate) pointer: Option<Pointer>,
+
+    /// Print payloads that are JSON with a line for each value; others as they are
+    #[arg(long, help_heading = "Output")]
+    pub(crate) pretty: bool,
 }

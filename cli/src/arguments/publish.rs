@@ -47,9 +47,9 @@ pub(crate) struct Publish {
     #[arg(short, long, help_heading = "Message")]
     pub(crate) null_message: bool,
 
-    /// 0 (at most once), 1 (at least once) or 2 (exactly once)
-    #[arg(short, long, default_value = "0", value_parser = values::qos, help_heading = "Message")]
-    pub(crate) qos: QoS,
+    /// 0 (at most once), 1 (at least once) or 2 (exactly once) [default: 0, or what the file of --config says]
+    #[arg(short, long, value_parser = values::qos, help_heading = "Message")]
+    pub(crate) qos: Option<QoS>,
 
     /// The broker keeps the message for later subscribers; an empty one removes what it kept
     #[arg(short, long, help_heading = "Message")]

@@ -43,12 +43,30 @@ impl FromStr for ProxyArgument {
 }
 
 impl Road {
-    /// The server that host and port name.
-    pub(crate) fn server(&self, host: &str, port: Option<u16>) -> Server {
-        match &self.unix {
-            Some(path) => Server::unix(path.as_str()),
-            None => Server::with_scheme(if self.ws { Scheme::Ws } else { Scheme::Mqtt }, host, port),
+    /// The server that is named here; what is not, is as in `file`. `None`: nothing is named here.
+    pub(crate) fn server(
+        &self,
+        host: Option<&str>,
+        port: Option<u16>,
+        file: Option<&Server>,
+    ) -> Option<Server> {
+        if let Some(path) = &self.unix {
+            return Some(Server::unix(path.as_str()));
         }
+        if host.is_none() && port.is_none() && !self.ws {
+            return None;
+        }
+        let file = file.filter(|server| server.scheme() != Scheme::Unix);
+        let scheme = file.map_or(Scheme::Mqtt, Server::scheme);
+        let scheme = if self.ws && !scheme.is_websocket() { Scheme::Ws } else { scheme };
+        // Another scheme has another port, unless it is named.
+        let same = file.filter(|server| server.scheme() == scheme);
+        let host = host.or(file.map(Server::host)).unwrap_or("localhost");
+        let server = Server::with_scheme(scheme, host, port.or(same.map(Server::port)));
+        Some(match same.filter(|_| scheme.is_websocket()) {
+            Some(file) => server.path(file.target()),
+            None => server,
+        })
     }
 
     pub(crate) fn apply(&self, mut options: Options) -> Options {

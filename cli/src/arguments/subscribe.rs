@@ -1,11 +1,13 @@
 //! The options of `sub`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use packetboat::QoS;
 
 use super::{Connection, OutputArguments, help, values};
+use crate::format::Condition;
 
 #[derive(Debug, Args)]
 #[command(
@@ -43,6 +45,12 @@ pub(crate) struct Subscribe {
     )]
     pub(crate) unsubscribe: Vec<String>,
 
+    /// Drop messages unless their JSON payload has this: POINTER, or POINTER=VALUE; with several all must hold
+    ///
+    /// A value is JSON, or else text: /state=open, /temperature=21.5, /name="5". Pointers are those of RFC 6901.
+    #[arg(long = "where", value_name = "CONDITION", help_heading = "Subscription")]
+    pub(crate) conditions: Vec<Condition>,
+
     /// Print no retained messages
     #[arg(short = 'R', long, help_heading = "Subscription")]
     pub(crate) no_retained: bool,
@@ -70,6 +78,23 @@ pub(crate) struct Subscribe {
     /// End as soon as the broker has acknowledged the subscriptions
     #[arg(short = 'E', long = "exit-after-subscribe", help_heading = "End")]
     pub(crate) exit_when_acknowledged: bool,
+
+    /// Write messages to the end of this file instead of to standard output
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output_file: Option<PathBuf>,
+
+    /// Begin the file anew before it is larger than so many bytes (also 10k, 10M, 1G); full ones are FILE.1, FILE.2, ...
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes, requires = "output_file", help_heading = "Output")]
+    pub(crate) rotate: Option<u64>,
+
+    /// Full files that are kept, the youngest is FILE.1
+    #[arg(long, value_name = "COUNT", default_value_t = 9, requires = "rotate", value_parser = clap::value_parser!(u32).range(..=10_000),
+        help_heading = "Output")]
+    pub(crate) keep: u32,
+
+    /// Tell on standard error how much arrives [default: where that is a terminal and messages go elsewhere]
+    #[arg(long, help_heading = "Output")]
+    pub(crate) rate: bool,
 
     #[command(flatten)]
     pub(crate) output: OutputArguments,

@@ -69,6 +69,18 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
         .and_then(|time| if time.is_zero() { Err("write more than 0 seconds".into()) } else { Ok(time) })
 }
 
+/// Bytes, also in thousands.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1_000),
+        Some((at, 'M')) => (&text[..at], 1_000_000),
+        Some((at, 'G')) => (&text[..at], 1_000_000_000),
+        _ => (text, 1),
+    };
+    let bytes = digits.parse().ok().and_then(|number: u64| number.checked_mul(factor));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "write bytes, such as 4096, 500k, 10M or 1G".into())
+}
+
 /// A port number, not zero.
 pub(super) fn port(text: &str) -> Result<u16, String> {
     match text.parse() {
@@ -107,6 +119,8 @@ mod tests {
         assert!(expiry("-2").is_err());
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
         assert!(seconds("-1").is_err() && seconds("NaN").is_err() && seconds("1e99").is_err());
+        assert_eq!((bytes("7"), bytes("10k"), bytes("2G")), (Ok(7), Ok(10_000), Ok(2_000_000_000)));
+        assert!(bytes("0").is_err() && bytes("k").is_err() && bytes("1T").is_err());
         assert!(timeout("0").is_err());
         assert!(port("0").is_err() && port("65536").is_err());
         assert!(host("mqtt://a").unwrap_err().contains("-L"));

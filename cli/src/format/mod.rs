@@ -3,10 +3,15 @@
 mod compact;
 mod json;
 mod parse;
+mod pointer;
 mod render;
+mod selection;
 
 use packetboat::{Message, QoS};
 use packetboat_core::wire::Properties;
+
+pub(crate) use pointer::Pointer;
+pub(crate) use selection::{Condition, all_hold, selected};
 
 /// A parsed format.
 #[derive(Clone, Debug, Eq, PartialEq)]

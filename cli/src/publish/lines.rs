@@ -16,12 +16,12 @@ const LONGEST: usize = 256 * 1024 * 1024;
 
 /// Lines, in the batches they were read in.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     batches: mpsc::Receiver<io::Result<Vec<Bytes>>>,
 }
 
 impl Lines {
-    pub(super) fn read(mut source: impl Read + Send + 'static) -> Self {
+    pub(crate) fn read(mut source: impl Read + Send + 'static) -> Self {
         let (sender, batches) = mpsc::channel(AHEAD);
         std::thread::spawn(move || {
             let mut splitter = Splitter::default();
@@ -36,7 +36,7 @@ impl Lines {
     }
 
     /// The next lines, without their ends; `None` at the end.
-    pub(super) async fn next(&mut self) -> Option<io::Result<Vec<Bytes>>> {
+    pub(crate) async fn next(&mut self) -> Option<io::Result<Vec<Bytes>>> {
         self.batches.recv().await
     }
 }

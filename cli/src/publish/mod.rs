@@ -1,9 +1,9 @@
 //! `packetboat pub`.
 
-mod lines;
+pub(crate) mod lines;
 pub(crate) mod payload;
 mod progress;
-mod sender;
+pub(crate) mod sender;
 
 use packetboat::TopicName;
 use packetboat_core::wire::Place;
@@ -15,14 +15,14 @@ use crate::failure::{Exit, Failure};
 use crate::report::Report;
 use crate::signals::Stop;
 use payload::Payload;
-use sender::Sender;
+use sender::{Envelope, Sender};
 
 pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
     let connection = &arguments.connection;
     let report = Report { debug: connection.debug, quiet: connection.quiet };
     let until = arguments.timeout.map(|limit| Instant::now() + limit);
     connection.properties.only(&[Place::Connect, Place::Publish, Place::Will])?;
-    let topics = topics(&arguments)?;
+    let envelopes = envelopes(&arguments)?;
     let payload = Payload::of(&arguments)?;
     let mut stop = Stop::listen(report)?;
 
@@ -31,13 +31,13 @@ pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
         () = reached(until) => return Err(Failure::new(Exit::NotDelivered, "not sent: the time of -W is up")),
     };
     let watch = Watch::new(&client, report, drop);
-    let mut sender = Sender::new(&client, topics, &arguments, report);
+    let mut sender = Sender::new(&client, report);
     let interruption = tokio::select! {
         // First of all: the end of the input may come with the signal.
         biased;
         () = stop.asked() => Ok(Some("stopped")),
         () = reached(until) => Ok(Some("the time of -W is up")),
-        result = sender.send(payload) => result.map(|()| None),
+        result = sender.send(payload, &envelopes) => result.map(|()| None),
     };
     sender.finish();
     let summary = sender.summary();
@@ -63,7 +63,7 @@ pub(crate) async fn run(arguments: Publish) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn topics(arguments: &Publish) -> Result<Vec<String>, Failure> {
+fn envelopes(arguments: &Publish) -> Result<Vec<Envelope>, Failure> {
     let topics = arguments.connection.topics(&arguments.topic);
     if topics.is_empty() {
         return Err(Failure::usage("no topic: add -t <topic>, or a path to the URL of -L"));
@@ -72,7 +72,12 @@ fn topics(arguments: &Publish) -> Result<Vec<String>, Failure> {
         let wrong = |error| Failure::usage(format_args!("the topic {topic:?} is wrong: {error}"));
         TopicName::new(topic).map_err(wrong)?;
     }
-    Ok(topics)
+    let (qos, retain) = (arguments.qos, arguments.retain);
+    let properties = arguments.connection.properties.block(Place::Publish, &[]);
+    Ok(topics
+        .into_iter()
+        .map(|topic| Envelope { topic, qos, retain, properties: properties.clone() })
+        .collect())
 }
 
 async fn reached(until: Option<Instant>) {

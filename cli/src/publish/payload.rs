@@ -58,6 +58,6 @@ pub(crate) fn whole(message: Option<&OsString>, file: Option<&Path>, stdin: bool
     Ok(bytes.into())
 }
 
-pub(super) fn no_input(error: &io::Error) -> Failure {
+pub(crate) fn no_input(error: &io::Error) -> Failure {
     Failure::usage(format_args!("standard input cannot be read: {error}"))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::bar;
 use crate::report;
 
 /// Drawn ten times a second, or not at all.
@@ -24,10 +25,14 @@ impl Progress {
             return Self::none();
         }
         let (bar, template) = match count {
-            Some(count) => {
-                (ProgressBar::new(count), "{bar:20} {human_pos} of {human_len} messages delivered, {rate}")
-            }
-            None => (ProgressBar::new_spinner(), "{spinner} {human_pos} messages delivered, {rate}"),
+            Some(count) => (
+                ProgressBar::with_draw_target(Some(count), bar::target()),
+                "{bar:20} {human_pos} of {human_len} messages delivered, {rate}",
+            ),
+            None => (
+                ProgressBar::with_draw_target(None, bar::target()),
+                "{spinner} {human_pos} messages delivered, {rate}",
+            ),
         };
         // The templates above are right; if not, the standard one will do.
         if let Ok(style) = ProgressStyle::with_template(template) {

@@ -7,11 +7,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use packetboat::{Client, PropertiesBuf, PublishError, Published, QoS, Receipt};
-use packetboat_core::wire::Place;
 
 use super::payload::{self, Payload};
 use super::progress::Progress;
-use crate::arguments::Publish;
 use crate::failure::{Exit, Failure};
 use crate::report::Report;
 
@@ -23,12 +21,8 @@ const TOLD: u64 = 10;
 
 /// Sends messages and keeps the books.
 #[derive(Debug)]
-pub(super) struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     client: &'a Client,
-    topics: Vec<String>,
-    qos: QoS,
-    retain: bool,
-    properties: PropertiesBuf,
     report: Report,
     progress: Progress,
     receipts: VecDeque<(u64, Receipt)>,
@@ -39,23 +33,29 @@ pub(super) struct Sender<'a> {
     first: Option<Failure>,
 }
 
+/// A message, but for its payload.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Envelope {
+    pub(crate) topic: String,
+    /// Unless given it is as the client's options have it.
+    pub(crate) qos: Option<QoS>,
+    pub(crate) retain: bool,
+    pub(crate) properties: PropertiesBuf,
+}
+
 /// How it went.
 #[derive(Debug)]
-pub(super) struct Summary {
-    pub(super) delivered: u64,
+pub(crate) struct Summary {
+    pub(crate) delivered: u64,
     /// Accepted and without a result.
-    pub(super) open: usize,
-    pub(super) failure: Option<Failure>,
+    pub(crate) open: usize,
+    pub(crate) failure: Option<Failure>,
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(client: &'a Client, topics: Vec<String>, arguments: &Publish, report: Report) -> Self {
+    pub(crate) fn new(client: &'a Client, report: Report) -> Self {
         Self {
             client,
-            topics,
-            qos: arguments.qos,
-            retain: arguments.retain,
-            properties: arguments.connection.properties.block(Place::Publish, &[]),
             report,
             progress: Progress::none(),
             receipts: VecDeque::new(),
@@ -66,10 +66,10 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Send everything and wait for every result. May be dropped at any time.
-    pub(super) async fn send(&mut self, payload: Payload) -> Result<(), Failure> {
+    /// Send everything in each of the envelopes and wait for every result. May be dropped at any time.
+    pub(super) async fn send(&mut self, payload: Payload, envelopes: &[Envelope]) -> Result<(), Failure> {
         if !(self.report.quiet || self.report.debug || payload.count() == Some(1)) {
-            let topics = self.topics.len() as u64;
+            let topics = envelopes.len() as u64;
             self.progress = Progress::new(payload.count().map(|count| count * topics));
         }
         match payload {
@@ -79,7 +79,7 @@ impl<'a> Sender<'a> {
                         self.settle_all().await;
                         tokio::time::sleep(delay).await;
                     }
-                    self.publish(&bytes).await;
+                    self.publish(&bytes, envelopes).await;
                 }
             }
             Payload::Lines(mut lines) => loop {
@@ -89,21 +89,26 @@ impl<'a> Sender<'a> {
                 };
                 let Some(batch) = batch else { break };
                 for line in batch.map_err(|error| payload::no_input(&error))? {
-                    self.publish(&line).await;
+                    self.publish(&line, envelopes).await;
                 }
             },
         }
+        self.finish_all().await
+    }
+
+    /// Wait for every result.
+    pub(crate) async fn finish_all(&mut self) -> Result<(), Failure> {
         self.settle_all().await;
         // At QoS 0 the socket is as far as anybody can see.
         self.client.flush().await.map_err(|error| Failure::new(Exit::NotDelivered, error))
     }
 
     /// Take the progress away.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.progress.finish();
     }
 
-    pub(super) fn summary(self) -> Summary {
+    pub(crate) fn summary(self) -> Summary {
         let mut failure = self.first;
         if let Some(failure) = failure.as_mut().filter(|_| self.failed > 1) {
             let total = self.delivered + self.failed;
@@ -114,23 +119,13 @@ impl<'a> Sender<'a> {
     }
 
     /// To each topic. Waits only for room.
-    async fn publish(&mut self, payload: &Bytes) {
+    pub(crate) async fn publish(&mut self, payload: &Bytes, envelopes: &[Envelope]) {
         self.number += 1;
-        let (number, client) = (self.number, self.client);
-        for at in 0..self.topics.len() {
-            let topic = &self.topics[at];
-            let publish = client.publish(topic, payload).qos(self.qos).retain(self.retain);
-            let publish = if self.properties.is_empty() {
-                publish
-            } else {
-                publish.properties(self.properties.clone())
-            };
-            let accepted = publish.enqueue().await;
-            self.report.debug(format_args!(
-                "message {number}: {} bytes to {}",
-                payload.len(),
-                self.topics[at]
-            ));
+        let number = self.number;
+        for envelope in envelopes {
+            let accepted = self.hand_over(payload, envelope).await;
+            let length = payload.len();
+            self.report.debug(format_args!("message {number}: {length} bytes to {}", envelope.topic));
             match accepted {
                 Ok(receipt) => self.receipts.push_back((number, receipt)),
                 Err(error) => self.record(number, Err(error)),
@@ -144,6 +139,20 @@ impl<'a> Sender<'a> {
         }
         // Where there is always room, the clock and the signals must be looked at all the same.
         tokio::task::consume_budget().await;
+    }
+
+    async fn hand_over(&self, payload: &Bytes, envelope: &Envelope) -> Result<Receipt, PublishError> {
+        let mut publish = self.client.publish(&envelope.topic, payload);
+        if let Some(qos) = envelope.qos {
+            publish = publish.qos(qos);
+        }
+        if envelope.retain {
+            publish = publish.retain(true);
+        }
+        if !envelope.properties.is_empty() {
+            publish = publish.properties(envelope.properties.clone());
+        }
+        publish.enqueue().await
     }
 
     async fn settle_all(&mut self) {

@@ -1,11 +1,10 @@
-use crate::support::{packetboat_line, run};
+use crate::support::{Folder, packetboat_line, run};
 
 /// The letters people know from `mosquitto_pub` and `mosquitto_sub`, and what else was promised.
-const SHARED: &str =
-    "-h -p -u -P -i -k -c -x -V -d -D -A -L --quiet --will-topic --will-payload --will-qos --will-retain";
+const SHARED: &str = "-h -p -u -P -i -k -c -x -V -d -D -A -L --config --quiet --will-topic --will-payload --will-qos --will-retain";
 const PUBLISH: &str = "-t -m -f -l -s -n -q -r --repeat --repeat-delay -W";
-const SUBSCRIBE: &str =
-    "-t -q -v -C -W -F -N -T -R -E -U --retained-only --remove-retained --retain-as-published";
+const SUBSCRIBE: &str = "-t -q -v -C -W -F -N -T -R -E -U --retained-only --remove-retained --retain-as-published \
+     --where --pointer --pretty --output-file --rotate --keep --rate";
 
 #[track_caller]
 fn has_options(help: &str, options: &str) {
@@ -33,10 +32,53 @@ fn help_lists_every_option_and_has_examples() {
     }
 }
 
+/// Options that all commands with a connection share are the same ones.
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in ["record", "replay", "bench", "doctor", "top"] {
+        let text = run(packetboat_line(&format!("{command} --help"))).expect(0).text();
+        has_options(&text, SHARED);
+        assert!(text.contains("Exit codes:"), "{text}");
+        assert!(command == "top" || text.contains(&format!("packetboat {command} ")), "{text}");
+    }
+}
+
+/// As `man` reads them: one for each command, with the text of its help.
+#[test]
+fn manual_pages_are_written() {
+    let folder = Folder::new();
+    let mut command = packetboat_line("man");
+    command.arg(folder.file("man1"));
+    run(command).expect(0);
+    for (page, text) in [
+        ("packetboat.1", "packetboat\\-doctor"),
+        ("packetboat-sub.1", "\\-\\-output\\-file"),
+        ("packetboat-record.1", "packetboat_recording"),
+        ("packetboat-config-check.1", "line and column"),
+    ] {
+        let written = std::fs::read_to_string(folder.file("man1").join(page)).unwrap();
+        assert!(written.contains(text), "{text} is not in: {written}");
+    }
+    run(packetboat_line("man /proc/nowhere/man1")).expect(1).says("cannot be written");
+}
+
 #[test]
 fn the_command_alone_says_what_it_can_do() {
     let text = run(packetboat_line("--help")).expect(0).text();
-    for part in ["demo", "pub", "sub", "completions", "Examples:", "Exit codes:"] {
+    for part in [
+        "demo",
+        "pub",
+        "sub",
+        "record",
+        "replay",
+        "bench",
+        "doctor",
+        "top",
+        "man",
+        "completions",
+        "Examples:",
+        "Exit codes:",
+    ] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
     assert!(run(packetboat_line("")).expect(1).stderr.contains("Usage: packetboat"));

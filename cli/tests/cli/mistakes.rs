@@ -53,6 +53,32 @@ fn a_wrong_command_line_ends_with_1_and_says_why() {
     }
 }
 
+/// `cargo xtask test --full` runs it without features, too.
+#[test]
+fn what_this_build_leaves_out_is_told_with_the_feature_that_has_it() {
+    for (line, is_here, feature) in [
+        ("top --help", cfg!(feature = "top"), "top"),
+        ("pub -t a -n --psk 00 --psk-identity a --help", cfg!(feature = "openssl"), "openssl"),
+        ("sub -t a --psk-identity=a --help", cfg!(feature = "openssl"), "openssl"),
+        ("sub -t a --ciphers AES256 --help", cfg!(feature = "openssl"), "openssl"),
+    ] {
+        if is_here {
+            run(packetboat_line(line)).expect(0);
+        } else {
+            run(packetboat_line(line)).expect(1).says(&format!("the feature `{feature}`"));
+        }
+    }
+    if !cfg!(feature = "openssl") {
+        let folder = Folder::new();
+        let file = folder.file("boat.toml");
+        let keys = "server = 'mqtts://localhost'\ntls = { psk_identity = 'a', psk_key = '00' }\n";
+        std::fs::write(&file, keys).unwrap();
+        run(packetboat(["pub", "-t", "a", "-n", "--config", file.to_str().unwrap()]))
+            .expect(1)
+            .says("the feature `openssl`");
+    }
+}
+
 #[test]
 fn a_wrong_url_ends_with_1() {
     for (url, words) in [

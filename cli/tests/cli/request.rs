@@ -40,6 +40,13 @@ fn a_request_prints_its_answer() {
     assert_eq!(ended.text(), "my/answers ask/a=x\n");
     run(embedded.command("rr", "-t nobody -m x -e my/answers -W 0.2")).expect(27);
     run(embedded.command("rr", "-m x")).expect(1);
+    let own = "-t ask/a -m x -D publish correlation-data mine";
+    run(embedded.command("rr", &format!("{own} -e my/answers -V 5"))).expect(0);
+    for line in
+        [own, "-t ask/a -m x -D publish response-topic t", "-t ask/a -m x -e t -D publish response-topic t"]
+    {
+        run(embedded.command("rr", line)).expect(1).says("-e");
+    }
     embedded.assert_no_violations();
     drop(responder);
 }

@@ -62,28 +62,54 @@ fn the_proxy_of_the_environment_counts_when_asked_for_and_not_for_exceptions() {
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
 }
 
-/// Only root may show the command a file of hosts with a name that has two addresses.
+/// The command, shown this file in the place of that one. Only root may do so.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_name_with_several_addresses_leads_to_the_one_that_answers() {
-    use crate::support::{Embedded, Running};
+fn with_file(file: &std::path::Path, place: &str) -> Option<std::process::Command> {
     use std::process::{Command, Stdio};
     let may = Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status();
     if !may.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: only root can give a name two addresses");
-        return;
+        eprintln!("SKIPPED: only root can give the command another {place}");
+        return None;
     }
-    let (embedded, folder) = (Embedded::start(), crate::support::Folder::new());
+    let mut command = Command::new("unshare");
+    let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(file).arg(place);
+    command.arg(env!("CARGO_BIN_EXE_packetboat"));
+    Some(command)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_with_several_addresses_leads_to_the_one_that_answers() {
+    use crate::support::{Embedded, Folder, Running};
+    let (embedded, folder) = (Embedded::start(), Folder::new());
     let hosts = folder.file("hosts");
     // The broker is at the last one alone.
     std::fs::write(&hosts, "127.0.0.76 twofold.test\n127.0.0.77 twofold.test\n127.0.0.1 twofold.test\n")
         .unwrap();
-    let mut command = Command::new("unshare");
-    let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
-    command.args(["-m", "sh", "-c", script, "sh"]).arg(&hosts).arg(env!("CARGO_BIN_EXE_packetboat"));
+    let Some(mut command) = with_file(&hosts, "/etc/hosts") else { return };
     command.args(["pub", "-h", "twofold.test", "-t", "a", "-m", "x", "-q", "1", "-p"]);
     command.arg(embedded.broker.port().to_string());
     Running::start(command).end().expect(0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_server_that_does_not_answer_is_what_the_time_went_to() {
+    use crate::support::{Folder, Running};
+    // Port 53 is root's, too.
+    let Ok(_mute) = std::net::UdpSocket::bind("127.0.0.78:53") else {
+        eprintln!("SKIPPED: only root can be a name server");
+        return;
+    };
+    let folder = Folder::new();
+    let servers = folder.file("resolv.conf");
+    std::fs::write(&servers, "nameserver 127.0.0.78\noptions timeout:30 attempts:1\n").unwrap();
+    let Some(mut command) = with_file(&servers, "/etc/resolv.conf") else { return };
+    command.args(["pub", "-h", "broker.example", "-t", "a", "-m", "x"]);
+    let ended =
+        Running::start(command).end().expect(2).says("the host name was not resolved, check the name server");
+    assert!(ended.stderr.contains("within 10s"), "{}", ended.stderr);
 }
 
 #[test]

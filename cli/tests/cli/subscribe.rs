@@ -4,7 +4,7 @@ use packetboat::QoS;
 use packetboat_sim::broker::{Config, Message};
 use packetboat_sim::net::Options;
 
-use crate::support::{Embedded, packetboat, run};
+use crate::support::{Embedded, Folder, Mosquitto, Running, lines, packetboat, run, run_with};
 
 fn message(topic: &str, payload: &str) -> Message {
     Message::new(topic, payload, QoS::AtLeastOnce)
@@ -34,6 +34,91 @@ fn payloads_are_printed_with_or_without_more() {
     assert_eq!(printed("-t a/+ -C 2 -F %t=%p\\n -N -q 1", &messages), "a/b=one\na/c=\n");
     assert_eq!(printed("-t a/+ -C 2 -F %q%r%l -q 1", &messages), "103\n100\n");
     assert_eq!(printed("-t a/+ -C 1 -F %q", &messages), "0\n");
+}
+
+#[test]
+fn json_is_filtered_and_cut_and_made_pretty() {
+    let messages = [
+        ("r/1", r#"{"state": "open", "t": 21.50, "who": "a \"b\" \u00e4"}"#),
+        ("r/2", r#"{"state": "shut", "t": 19}"#),
+        ("r/3", "no json"),
+        ("r/4", r#"{"state":"open","list":[1,{"x":null}]}"#),
+        ("r/end", r#"{"state":"open","t":{"deep":[true]},"who":"end"}"#),
+    ];
+    assert_eq!(printed("-t r/+ -C 3 -q 1 --pointer /t", &messages), "21.50\n19\n{\"deep\":[true]}\n");
+    assert_eq!(printed("-t r/+ -C 2 -q 1 --pointer /who -v", &messages), "r/1 a \"b\" \u{e4}\nr/end end\n");
+    assert_eq!(printed("-t r/+ -C 3 -q 1 --where /state=open -F %t", &messages), "r/1\nr/4\nr/end\n");
+    assert_eq!(printed("-t r/+ -C 1 -q 1 --where /state=open --where /t/deep -F %t", &messages), "r/end\n");
+    assert_eq!(printed("-t r/+ -C 1 -q 1 --where /t=21.5 --pointer /state", &messages), "open\n");
+    let pretty = "no json\n{\n  \"state\": \"open\",\n  \"list\": [\n    1,\n    {\n      \"x\": null\n    }\n  ]\n}\n";
+    assert_eq!(printed("-t r/3 -t r/4 -C 2 -q 1 --pretty", &messages), pretty);
+    assert_eq!(printed("-t r/+ -C 1 -q 1 --pretty --pointer /t/deep", &messages), "[\n  true\n]\n");
+    for (option, why) in
+        [("--pointer a", "begins with /"), ("--where a=1", "begins with /"), ("--pointer /~2", "~0")]
+    {
+        run(packetboat(["sub", "-t", "a"].into_iter().chain(option.split(' ')))).expect(1).says(why);
+    }
+}
+
+#[test]
+fn files_begin_anew_when_they_are_full() {
+    let embedded = Embedded::start();
+    let folder = Folder::new();
+    let file = folder.file("out");
+    std::fs::write(&file, "before\n").unwrap();
+    let mut command = embedded.command("sub", "-d -q 1 -t f -C 9 --rotate 20 --keep 2 --output-file");
+    command.arg(&file);
+    let subscriber = Running::start(command).until("ready");
+    let long = "x".repeat(50);
+    for payload in ["1", "2", "333333333", "4", &long, "6", "7", "88888888888888888", "9"] {
+        embedded.publish(message("f", payload));
+    }
+    assert_eq!(subscriber.end().expect(0).text(), "");
+    let read = |name: &str| std::fs::read_to_string(folder.file(name)).ok();
+    // before 1 2 | 333333333 4 | long | 6 7 | 8... | 9: a message is in one file, and the third oldest is gone.
+    assert_eq!(read("out").as_deref(), Some("88888888888888888\n9\n"));
+    assert_eq!(read("out.1").as_deref(), Some("6\n7\n"));
+    assert_eq!(read("out.2"), Some(format!("{long}\n")));
+    assert_eq!(read("out.3"), None);
+    let mut command = embedded.command("sub", "-t f --output-file");
+    command.arg(folder.file("nowhere/out"));
+    run(command).expect(1).says("cannot be written");
+    run(embedded.command("sub", "-t f --rotate 10")).expect(1).says("--output-file");
+    embedded.assert_no_violations();
+}
+
+/// All of it comes through a hundred files.
+#[test]
+fn nothing_is_lost_between_files() {
+    let Some(broker) = Mosquitto::start() else { return };
+    let folder = Folder::new();
+    let file = folder.file("out");
+    let text = lines(2000, &[]);
+    let mut command = broker.command("sub", "-d -q 1 -t f -C 2000 --rotate 1k --keep 1000 --output-file");
+    command.arg(&file);
+    let subscriber = Running::start(command).until("ready");
+    run_with(broker.command("pub", "-q 1 -t f -l"), &text).expect(0);
+    subscriber.end().expect(0);
+    let numbered = (1..1000).rev().map(|number| folder.file(&format!("out.{number}")));
+    let mut all = Vec::new();
+    for path in numbered.chain([file]).filter(|path| path.exists()) {
+        let bytes = std::fs::read(path).unwrap();
+        assert!(bytes.len() <= 1000);
+        all.extend(bytes);
+    }
+    assert!(all == text, "{} bytes of {}", all.len(), text.len());
+}
+
+#[test]
+fn the_rate_is_told_when_asked() {
+    let embedded = Embedded::start();
+    let subscriber = Running::start(embedded.command("sub", "-d --rate -t a")).until("ready");
+    for _ in 0..3 {
+        embedded.publish(message("a", "1234"));
+    }
+    let subscriber = subscriber.until("3 messages, ").until("3 messages, 0/s, 0.0 kB/s of payload");
+    subscriber.signal("-INT");
+    subscriber.end().expect(0);
 }
 
 #[test]

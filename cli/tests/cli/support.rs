@@ -1,5 +1,6 @@
 //! Running commands and brokers, and waiting for what they say: nothing here sleeps.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -134,6 +135,24 @@ impl Running {
                 Err(why) => panic!("{}: {why:?} before {text:?} was said: {}", self.name, self.said),
             }
         }
+    }
+
+    /// Its different lines of standard output, until there are enough of them. For processes whose output is unread.
+    #[track_caller]
+    pub(crate) fn lines_until(&mut self, enough: impl Fn(&BTreeSet<String>) -> bool) -> BTreeSet<String> {
+        let (sender, lines) = channel();
+        let output = BufReader::new(self.child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let mut seen = BTreeSet::new();
+        while !enough(&seen) {
+            match lines.recv_timeout(LONG) {
+                Ok(line) => drop(seen.insert(line)),
+                Err(why) => panic!("{}: {why:?} after {} different lines", self.name, seen.len()),
+            }
+        }
+        seen
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -98,6 +98,14 @@ fn a_client_certificate_is_shown() {
     let broker = Embedded::with(options(&files).client_authority(&files.read("ca.pem")));
     let (ca, cert, key) = (files.path("ca.pem"), files.path("client.pem"), files.path("client.key"));
     publish(&broker, &["--cafile", &ca, "--cert", &cert, "--key", &key, "--keyform", "pem"]).expect(0);
+    let der = files.folder.file("client.der");
+    std::fs::write(&der, rcgen::KeyPair::from_pem(&files.read("client.key")).unwrap().serialized_der())
+        .unwrap();
+    let der = der.to_str().unwrap();
+    publish(&broker, &["--cafile", &ca, "--cert", &cert, "--key", der, "--keyform", "der"]).expect(0);
+    publish(&broker, &["--cafile", &ca, "--cert", &cert, "--key", &key, "--keyform", "engine"])
+        .expect(1)
+        .says("--keyform");
     publish(&broker, &["--cafile", &ca]).expect(2).says("certificate");
     publish(&broker, &["--cafile", &ca, "--cert", &cert]).expect(1).says("--key");
     publish(&broker, &["--cafile", &ca, "--tls-version", "tlsv1"]).expect(1).says("tlsv1.2");
@@ -203,6 +211,26 @@ fn what_speaks_no_tls_is_named() {
     }
 }
 
+/// A listener whose queue has no place left: nobody is answered.
+#[cfg(target_os = "linux")]
+struct Full {
+    port: u16,
+    _held: (tokio::runtime::Runtime, tokio::net::TcpListener, std::net::TcpStream),
+}
+
+#[cfg(target_os = "linux")]
+fn full() -> Full {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let listener = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.listen(0).unwrap()
+    });
+    let address = listener.local_addr().unwrap();
+    let first = std::net::TcpStream::connect(address).unwrap();
+    Full { port: address.port(), _held: (runtime, listener, first) }
+}
+
 /// All at the same time: each costs the limit of 10 seconds.
 #[test]
 fn where_it_stands_still_is_said_when_the_time_is_up() {
@@ -216,6 +244,13 @@ fn where_it_stands_still_is_said_when_the_time_is_up() {
         (&[], "CONNECT was not answered"),
     ];
     let attempts = ways.map(|(way, words)| (Running::start(packetboat(arguments(&port, way))), words));
+    #[cfg(target_os = "linux")]
+    let full = full();
+    #[cfg(target_os = "linux")]
+    let attempts = {
+        let connecting = Running::start(packetboat(arguments(&full.port.to_string(), &[])));
+        attempts.into_iter().chain([(connecting, "it does not answer, check address and firewall")])
+    };
     for (attempt, words) in attempts {
         let ended = attempt.end().expect(2).says(words);
         assert!(ended.stderr.contains("within 10s"), "{}", ended.stderr);
@@ -241,18 +276,38 @@ fn a_key_may_have_a_password_in_a_file() {
     with(&["--key-password-file", "/no/such/file"]).expect(1).says("--key-password-file");
 }
 
-#[test]
-fn protocols_are_offered() {
+/// What the command begins a handshake with.
+fn hello(more: &[&str]) -> Vec<u8> {
     let listener = TcpListener::bind("localhost:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let hello = std::thread::spawn(move || {
+    let heard = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut hello = vec![0; 4096];
         let read = stream.read(&mut hello).unwrap();
-        String::from_utf8_lossy(&hello[..read]).into_owned()
+        hello.truncate(read);
+        hello
     });
-    publish_to(port, &["--tls-alpn", "mqtt", "--tls-alpn", "x-amzn-mqtt-ca"]).expect(2);
+    publish_to(port, more).expect(2);
+    heard.join().unwrap()
+}
+
+#[test]
+fn protocols_are_offered() {
     // The lengths stand in front of the names; so does that of the server's.
-    let hello = hello.join().unwrap();
+    let hello = hello(&["--tls-alpn", "mqtt", "--tls-alpn", "x-amzn-mqtt-ca"]);
+    let hello = String::from_utf8_lossy(&hello);
     assert!(hello.contains("\u{4}mqtt\u{e}x-amzn-mqtt-ca") && hello.contains("localhost"), "{hello:?}");
+}
+
+#[test]
+fn the_version_that_is_named_is_the_only_one_that_is_offered() {
+    // The extension of supported versions: number, length, length of the list, the versions.
+    let of = |name: &str, list: &[u8]| {
+        let hello = hello(&["--tls-version", name]);
+        let length = u8::try_from(list.len()).unwrap();
+        let wanted = [&[0, 43, 0, length + 1, length], list].concat();
+        assert!(hello.windows(wanted.len()).any(|bytes| bytes == wanted), "{name}: {hello:02x?}");
+    };
+    of("tlsv1.2", &[3, 3]);
+    of("tlsv1.3", &[3, 4]);
 }
