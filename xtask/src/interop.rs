@@ -20,6 +20,11 @@ const KNOWN: &str = "ci/interop.txt";
 /// For a broker to start. Erlang takes its time, on a machine that does other things minutes.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// Is there such a broker?
+pub(crate) fn knows(name: &str) -> bool {
+    BROKERS.iter().any(|broker| broker.name == name)
+}
+
 /// All of them, or the one that is named.
 pub(crate) fn steps(name: Option<&str>) -> Vec<Step> {
     let wanted = BROKERS.iter().filter(|broker| name.is_none_or(|name| name == broker.name));

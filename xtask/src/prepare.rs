@@ -12,6 +12,7 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("rustfmt and clippy", components),
         broker(),
         Step::new("proxies", proxies),
+        Step::new("tmux", tmux),
     ]
 }
 
@@ -49,6 +50,20 @@ fn proxies(context: &mut Context) -> Outcome {
         }
     }
     context.set("PACKETBOAT_REQUIRE_PROXIES", "1");
+    Outcome::Done(String::new())
+}
+
+/// The terminal that tests look at.
+fn tmux(context: &mut Context) -> Outcome {
+    let is_there = |context: &Context| process::find(context, "tmux").is_some();
+    if !is_there(context) {
+        let result = debian_packages(context, &["tmux"]);
+        if !is_there(context) {
+            let why = result.err().unwrap_or_else(|| "installed, and yet not found".into());
+            return Outcome::Skipped(format!("no tmux, so no tests of what is drawn on a terminal: {why}"));
+        }
+    }
+    context.set("PACKETBOAT_REQUIRE_TMUX", "1");
     Outcome::Done(String::new())
 }
 
@@ -94,6 +109,19 @@ pub(crate) fn valgrind(context: &Context) -> Result<(), String> {
     }
     // The library's symbols are apart, and valgrind does not start without those of the loader.
     let result = debian_packages(context, &["valgrind", "libc6-dbg"]);
+    if is_there(context) {
+        return Ok(());
+    }
+    Err(result.err().unwrap_or_else(|| "installed, and yet not found".into()))
+}
+
+/// The compiler for the C in our TLS, for programs with musl.
+pub(crate) fn musl(context: &Context) -> Result<(), String> {
+    let is_there = |context: &Context| process::find(context, "musl-gcc").is_some();
+    if is_there(context) {
+        return Ok(());
+    }
+    let result = debian_packages(context, &["musl-tools"]);
     if is_there(context) {
         return Ok(());
     }

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::check;
+use crate::command;
 use crate::context::Context;
 use crate::examples;
 use crate::extra;
 use crate::interop;
+use crate::newcomer;
 use crate::prepare::{self, BARE_TARGETS};
 use crate::process;
 use crate::step::{Outcome, Step};
@@ -15,8 +17,12 @@ use crate::workspace;
 /// Random worlds of the simulator per test and version; the tests have their own number for a normal run.
 const WORLDS_OF_A_FULL_RUN: &str = "20000";
 
-/// In bytes: the longest remaining length, less topic, identifier and properties of the example for large files.
-const LARGEST_PAYLOAD: &str = "268435431";
+/// How often a full run reads a hub's configuration again under load.
+const RELOADS_OF_A_FULL_RUN: &str = "1000";
+
+/// In bytes: the largest packet a client takes by default, less header, topic, identifier and properties (on the way back also a
+/// subscription identifier) of the example for large files.
+const LARGEST_PAYLOAD: &str = "268435422";
 
 const LONGEST_DEMO: Duration = Duration::from_secs(10);
 
@@ -44,13 +50,18 @@ pub(crate) fn full_steps() -> Vec<Step> {
     let mut steps = vec![Step::new("settings of a full run", |context| {
         context.set("PACKETBOAT_WORLDS", WORLDS_OF_A_FULL_RUN);
         context.set("PACKETBOAT_LARGE", LARGEST_PAYLOAD);
-        Outcome::Done(format!("PACKETBOAT_WORLDS={WORLDS_OF_A_FULL_RUN} PACKETBOAT_LARGE={LARGEST_PAYLOAD}"))
+        context.set("PACKETBOAT_RELOADS", RELOADS_OF_A_FULL_RUN);
+        Outcome::Done(format!(
+            "PACKETBOAT_WORLDS={WORLDS_OF_A_FULL_RUN} PACKETBOAT_LARGE={LARGEST_PAYLOAD} \
+             PACKETBOAT_RELOADS={RELOADS_OF_A_FULL_RUN}"
+        ))
     })];
     steps.extend(self::steps());
     steps.extend(interop::steps(None));
     steps.push(Step::new("known vulnerabilities", vulnerabilities));
     steps.push(Step::new("minimum Rust", minimum_rust));
-    steps.push(Step::new("installed command", installed_command));
+    steps.extend(command::steps());
+    steps.push(newcomer::step());
     steps.push(Step::new("clippy for bench and fuzz", extra::clippy));
     steps.push(Step::new("fuzz smoke", extra::fuzz_smoke));
     steps.push(Step::new("bench smoke", |context| extra::bench(context, &["--quick"])));
@@ -90,7 +101,7 @@ fn links(context: &mut Context) -> Outcome {
 }
 
 fn tests(context: &Context, packages: &[&str]) -> Outcome {
-    let arguments = [&["test", "--all-features"], packages].concat();
+    let arguments = [&["test", "--all-features", "--no-fail-fast"], packages].concat();
     let mut counts = Counts::default();
     match process::run_watched(context, "cargo", &arguments, |line| counts.add(line)) {
         Ok(()) => Outcome::Done(counts.to_string()),
@@ -163,16 +174,6 @@ fn minimum_rust(context: &mut Context) -> Outcome {
 fn is_running(context: &Context, version: &str) -> bool {
     let running = process::output(context, "rustc", &["--version"]).unwrap_or_default();
     running.starts_with(&format!("rustc {version}."))
-}
-
-/// `cargo install` as a user would, with the lock file, and the command it gives.
-fn installed_command(context: &mut Context) -> Outcome {
-    let folder = context.target_folder().join("installed");
-    let root = folder.to_string_lossy();
-    let program = folder.join("bin").join("packetboat");
-    let install = ["install", "--quiet", "--path", "cli", "--locked", "--force", "--root", &root];
-    let result = process::cargo(context, &install);
-    result.and_then(|()| process::run(context, &program.to_string_lossy(), &["--version"])).into()
 }
 
 /// What the test harness says at the end of each binary, added up.

@@ -20,7 +20,8 @@ const OWNED: usize = 16 * 1024;
 
 pub(super) struct Packetboat {
     client: Client,
-    messages: Option<Subscriber>,
+    /// Boxed: a program whose clients only publish has no place for it in each of them.
+    messages: Option<Box<Subscriber>>,
     payload: Bytes,
     window: usize,
 }
@@ -117,7 +118,7 @@ impl Peer for Packetboat {
     }
 
     async fn subscribe(&mut self, qos: u8) -> Result<(), Error> {
-        self.messages = Some(self.client.subscription(FILTER).qos(quality(qos)).await?);
+        self.messages = Some(Box::new(self.client.subscription(FILTER).qos(quality(qos)).await?));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ fn file_violations(source: &Source) -> Vec<String> {
     violations.extend(reasonless(source));
     violations.extend(names(source));
     violations.extend(idle_tests(source));
+    violations.extend(unreadable_errors(source));
     if source.path.starts_with("core/src/") {
         let macros = source.words("macro_rules").into_iter().filter(|&at| !source.is_test(at));
         violations.extend(macros.map(|at| report(source, at, "`macro_rules!` in core: write the code out")));
@@ -41,7 +42,7 @@ fn reasonless(source: &Source) -> Vec<String> {
     bare.map(|at| report(source, at, "a lint is switched off without `reason = \"...\"`")).collect()
 }
 
-/// No `get_` on functions (but for `get_mut`, which has no other name), no `Mqtt` on types.
+/// No `get_` on functions (but for `get_mut`, which has no other name), no `Mqtt` on types; alone it is a protocol's name, beside `Http`.
 fn names(source: &Source) -> Vec<String> {
     let mut violations = Vec::new();
     for (keyword, prefix) in
@@ -50,7 +51,8 @@ fn names(source: &Source) -> Vec<String> {
         for at in source.words(keyword) {
             let rest: String = source.code[at + keyword.len()..].iter().take(24).collect();
             let name = rest.trim_start();
-            if name.starts_with(prefix) && !name.starts_with("get_mut(") {
+            let more = name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
+            if more && !name.starts_with("get_mut(") {
                 violations.push(report(source, at, &format!("a name that begins with `{prefix}`")));
             }
         }
@@ -66,6 +68,33 @@ fn idle_tests(source: &Source) -> Vec<String> {
     let ignored = source.occurrences("#[ignore").into_iter();
     violations.extend(ignored.map(|at| report(source, at, "a test that is ignored")));
     violations
+}
+
+/// `main` prints the `Debug` of the error it returns: derived, it is for programmers.
+fn unreadable_errors(source: &Source) -> Vec<String> {
+    let implemented = source.occurrences("Error for ").into_iter().filter(|&at| !source.is_test(at));
+    let derived = implemented.filter_map(|at| {
+        let name: String =
+            source.code[at + "Error for ".len()..].iter().take_while(|c| c.is_alphanumeric()).collect();
+        let item =
+            [format!("pub enum {name} "), format!("pub struct {name} "), format!("pub struct {name}(")]
+                .iter()
+                .chain([&format!("pub struct {name};"), &format!("pub enum {name}<")])
+                .find_map(|head| source.occurrences(head).first().copied())?;
+        // Back to where the item before ends: attributes stand between.
+        let before = source.code[..item].iter().rposition(|c| matches!(c, '}' | ';')).unwrap_or(0);
+        let attributes: String = source.code[before..item].iter().collect();
+        attributes.contains("Debug").then_some((item, name))
+    });
+    derived
+        .map(|(at, name)| {
+            let what = format!(
+                "`{name}` is an error and derives `Debug`: a `main` that returns it prints that; \
+                 `packetboat::readable_debug!` says what `Display` says"
+            );
+            report(source, at, &what)
+        })
+        .collect()
 }
 
 fn report(source: &Source, at: usize, what: &str) -> String {
@@ -99,11 +128,16 @@ mod tests {
             1,
             count("client/src/a.rs", "#[cfg(test)]\nmod tests { fn a() { std::thread::sleep(d) } }\n")
         );
+        let error = "use a;\n#[derive(Clone, Debug)]\n#[non_exhaustive]\npub enum Wrong {}\nimpl Error for Wrong {}\n";
+        assert_eq!(1, count("client/src/a.rs", error));
+        assert_eq!(1, count("client/src/a.rs", &error.replace("enum Wrong {}", "struct Wrong(u8);")));
+        assert_eq!(0, count("client/src/a.rs", &error.replace(", Debug", "")));
         assert_eq!(1, count("client/tests/a.rs", "#[test]\n#[ignore = \"slow\"]\nfn a() {}\n"));
     }
 
     #[test]
     fn rules_have_their_place() {
+        assert_eq!(0, count("hub/src/a.rs", "struct Mqtt;\n"));
         assert_eq!(0, count("client/src/a.rs", "fn a() { std::thread::sleep(d) }\n"));
         assert_eq!(0, count("client/src/a.rs", "macro_rules! a { () => {} }\n"));
         assert_eq!(0, count("client/tests/a.rs", "#![allow(clippy::x)]\n"));

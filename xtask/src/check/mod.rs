@@ -3,10 +3,16 @@
 mod arrows;
 mod fence;
 mod house;
+mod items;
 mod lengths;
+mod links;
 mod lints;
 mod lists;
+mod names;
 pub(crate) mod source;
+mod starts;
+
+use std::path::Path;
 
 use crate::context::Context;
 use crate::extra;
@@ -31,6 +37,14 @@ pub(crate) fn steps() -> Vec<Step> {
             Ok(findings) => findings.into(),
             Err(why) => Outcome::Failed(why),
         }),
+        Step::new("links", |context| match links::violations(&context.root) {
+            Ok(findings) => findings.into(),
+            Err(why) => Outcome::Failed(why),
+        }),
+        Step::new("names in guides", |context| over_items(context, names::violations)),
+        Step::new("examples of starts", |context| {
+            over_items(context, |_, items| Ok(starts::violations(items)))
+        }),
         Step::new("clippy", lints::clippy),
         Step::new("rustdoc", lints::rustdoc),
     ]
@@ -48,6 +62,17 @@ fn format(context: &Context) -> Result<(), String> {
 fn over_sources(context: &Context, violations: impl Fn(&[source::Source]) -> Vec<String>) -> Outcome {
     match source::read_all(&context.root) {
         Ok(sources) => violations(&sources).into(),
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+fn over_items(
+    context: &Context,
+    violations: impl Fn(&Path, &items::Items) -> Result<Vec<String>, String>,
+) -> Outcome {
+    let sources = source::read_all(&context.root);
+    match sources.and_then(|sources| violations(&context.root, &items::Items::of(&sources))) {
+        Ok(findings) => findings.into(),
         Err(why) => Outcome::Failed(why),
     }
 }
