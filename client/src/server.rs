@@ -1,5 +1,6 @@
 //! Which server, and as whom: the parts of a URL.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -275,7 +276,8 @@ impl FromStr for Url {
         if !text.contains("://") {
             return Err(wrong_part(text));
         }
-        let uri = Uri::parse(text).map_err(|_| wrong_part(text))?;
+        let (plain, zone) = apart_from_zone(text);
+        let uri = Uri::parse(&*plain).map_err(|_| wrong_part(text))?;
         let scheme = Scheme::parse(uri.scheme().as_str())?;
         let authority = uri.authority().ok_or(UrlError::NoHost)?;
         if uri.fragment().is_some() {
@@ -294,10 +296,10 @@ impl FromStr for Url {
             Scheme::Ws | Scheme::Wss => {
                 let path = if path.as_str().is_empty() { DEFAULT_PATH } else { path.as_str() };
                 let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-                server(scheme, &authority)?.path(format!("{path}{query}"))
+                server(scheme, &authority, zone)?.path(format!("{path}{query}"))
             }
             Scheme::Mqtt | Scheme::Mqtts if matches!(path.as_str(), "" | "/") && query.is_none() => {
-                server(scheme, &authority)?
+                server(scheme, &authority, zone)?
             }
             Scheme::Mqtt | Scheme::Mqtts => return Err(UrlError::TooMuch),
         };
@@ -309,7 +311,27 @@ impl FromStr for Url {
 /// Where most brokers take them; AWS takes them nowhere else.
 const DEFAULT_PATH: &str = "/mqtt";
 
-fn server(scheme: Scheme, authority: &Authority<'_>) -> Result<Server, UrlError> {
+/// The zone identifier of a link-local address, `[fe80::1%25eth0]` [RFC 6874] or as people write it, `[fe80::1%eth0]`, which the
+/// parser does not know: the text without it, and the zone. Only what stands between brackets in front of path and query is one.
+fn apart_from_zone(text: &str) -> (Cow<'_, str>, Option<&str>) {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
+    let begin = text[begin..end].rfind('@').map_or(begin, |at| begin + at);
+    let address = &text[begin..end];
+    let zone = address.find('[').zip(address.find('%')).zip(address.find(']'));
+    let Some(((_, from), until)) = zone.filter(|((open, from), until)| open < from && from < until) else {
+        return (text.into(), None);
+    };
+    let name = &address[from + 1..until];
+    let name = name.strip_prefix("25").unwrap_or(name);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_plain) {
+        return (text.into(), None);
+    }
+    (format!("{}{}", &text[..begin + from], &text[begin + until..]).into(), Some(name))
+}
+
+fn server(scheme: Scheme, authority: &Authority<'_>, zone: Option<&str>) -> Result<Server, UrlError> {
     if authority.host().is_empty() {
         return Err(UrlError::NoHost);
     }
@@ -317,7 +339,10 @@ fn server(scheme: Scheme, authority: &Authority<'_>) -> Result<Server, UrlError>
     let port = text.map(port).transpose()?;
     let host = match authority.host_parsed() {
         Host::RegName(name) => name.decode().into_string().map_err(|_| UrlError::NoHost)?.into_owned(),
-        _ => authority.host().trim_matches(['[', ']']).to_owned(),
+        _ => {
+            let address = authority.host().trim_matches(['[', ']']);
+            zone.map_or_else(|| address.to_owned(), |zone| format!("{address}%{zone}"))
+        }
     };
     Ok(Server::with_scheme(scheme, host, port))
 }
@@ -376,6 +401,20 @@ mod tests {
         assert_eq!((url.server.host(), url.server.port()), ("::1", 1883));
         assert_eq!(url.server.to_string(), "[::1]:1883");
         assert_eq!(parse("MQTT://user@10.0.0.1/").unwrap().username.as_deref(), Some("user"));
+    }
+
+    #[test]
+    fn an_address_may_name_its_interface() {
+        for text in ["mqtt://u:p%25@[fe80::1%25eth0]:1884", "mqtt://u:p%25@[fe80::1%eth0]:1884"] {
+            let url = parse(text).unwrap();
+            assert_eq!(url.server, Server::new("fe80::1%eth0", 1884));
+            assert_eq!(url.password.unwrap().as_slice(), b"p%");
+        }
+        let websocket = parse("ws://[fe80::1%25eth0]/a?b=%25c").unwrap().server;
+        assert_eq!((websocket.host(), websocket.target()), ("fe80::1%eth0", "/a?b=%25c"));
+        for wrong in ["mqtt://[fe80::1%25]", "mqtt://[fe80::1%]", "mqtt://[fe80::1%25a b]", "mqtt://%25a]["] {
+            assert!(matches!(parse(wrong), Err(UrlError::NotAUrl(_))), "{wrong}");
+        }
     }
 
     #[test]
