@@ -403,6 +403,31 @@ async fn a_responder_answers_for_topics_that_its_filter_matches_and_no_others() 
 }
 
 #[tokio::test]
+async fn a_topic_may_have_a_level_called_as_what_marks_requests() {
+    for version in VERSIONS {
+        let broker = Broker::start().await.unwrap();
+        let server = client(&broker, version).await;
+        let topics = ["a/$request/b", "a/$request", "$request/b"];
+        let mut responders = Vec::new();
+        for topic in topics {
+            responders.push(echo(&server, topic).await);
+        }
+        let asking = client(&broker, version).await;
+        for topic in topics {
+            let answer = asking.request(topic, "!").timeout(LONG).await.unwrap();
+            assert!(text(answer.payload()).contains(topic), "{:?}", answer.payload());
+        }
+        drop(responders);
+    }
+    // What comes behind the mark may not hold it.
+    let broker = Broker::start().await.unwrap();
+    let options = options(&broker.url()).version(VersionChoice::V311).response_prefix("answers/$request");
+    let client = Client::connect(options).await.unwrap();
+    let error = client.request("a", "").timeout(LONG).await.unwrap_err();
+    assert!(matches!(error, RequestError::ResponseTopic), "{error}");
+}
+
+#[tokio::test]
 async fn a_full_window_does_not_hold_an_answer_up() {
     for version in VERSIONS {
         let broker = Broker::start().await.unwrap();

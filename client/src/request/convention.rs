@@ -5,7 +5,8 @@ use packetboat_core::wire::{PropertiesBuf, Property};
 
 use crate::Message;
 
-/// What stands between the topic of a request and its response topic.
+/// What stands between the topic of a request and its response topic. The last one counts: what is asked may have a level of
+/// this name, the response topic may not.
 const REQUEST: &str = "/$request/";
 
 /// The user property that says that an answer is none.
@@ -43,6 +44,11 @@ pub(super) fn request_topic(topic: &str, response_topic: &str, number: u64) -> S
     format!("{topic}{REQUEST}{response_topic}/{number:x}")
 }
 
+/// May answers to requests without properties come there?
+pub(super) fn fits_in_topic(response_topic: &str) -> bool {
+    !format!("/{response_topic}/").contains(REQUEST)
+}
+
 /// The filter of requests whose address is in their topic; `None`: they match the responder's own filter.
 pub(super) fn request_filter(filter: &TopicFilter) -> Option<String> {
     let text = filter.as_str();
@@ -53,7 +59,7 @@ pub(super) fn request_filter(filter: &TopicFilter) -> Option<String> {
 pub(super) fn asked_topic(message: &Message) -> &str {
     let topic = message.topic();
     let in_topic = message.properties().response_topic().is_none();
-    topic.split_once(REQUEST).filter(|_| in_topic).map_or(topic, |(asked, _)| asked)
+    topic.rsplit_once(REQUEST).filter(|_| in_topic).map_or(topic, |(asked, _)| asked)
 }
 
 /// Where the answer to a request goes.
@@ -71,7 +77,7 @@ impl ReturnAddress {
         let properties = message.properties();
         let (topic, in_topic) = match properties.response_topic() {
             Some(topic) => (topic, false),
-            None => (message.topic().split_once(REQUEST)?.1, true),
+            None => (message.topic().rsplit_once(REQUEST)?.1, true),
         };
         TopicName::new(topic).ok()?;
         let correlation = properties.correlation_data().map(<[u8]>::to_vec);

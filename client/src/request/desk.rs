@@ -8,7 +8,7 @@ use packetboat_core::wire::QoS;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::convention::{Status, answered};
+use super::convention::{Status, answered, fits_in_topic};
 use super::{Message, RequestError};
 use crate::shared::{Handle, Shared};
 use crate::{End, State, SubscribeError, Subscriber, Subscription};
@@ -231,10 +231,12 @@ async fn wanted(shared: &Shared) -> Result<Address, RequestError> {
     let given = connected.properties.as_properties().response_information();
     let prefix = given.unwrap_or(&settings.options.choices.exchange.response_prefix);
     let name = level(&connected.client_id);
-    Ok(Address {
-        topic: format!("{}/{name}", prefix.trim_end_matches('/')),
-        in_topic: !connected.limits.properties,
-    })
+    let topic = format!("{}/{name}", prefix.trim_end_matches('/'));
+    let in_topic = !connected.limits.properties;
+    if in_topic && !fits_in_topic(&topic) {
+        return Err(RequestError::ResponseTopic);
+    }
+    Ok(Address { topic, in_topic })
 }
 
 /// A client identifier as one level of a topic.
