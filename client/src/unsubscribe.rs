@@ -90,8 +90,9 @@ impl Drop for Unsubscribe {
     fn drop(&mut self) {
         if let Ok(key) = self.state {
             let mut inner = self.handle.shared.lock();
+            let closed = inner.closed;
             match inner.unsubscribes.get_mut(key) {
-                Some(pending) if pending.answer.is_none() => pending.detached = true,
+                Some(pending) if pending.answer.is_none() && !closed => pending.detached = true,
                 _ => {
                     let gone = inner.unsubscribes.remove(key);
                     drop(inner);
@@ -105,5 +106,24 @@ impl Drop for Unsubscribe {
 impl fmt::Debug for Unsubscribe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unsubscribe").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Client, Options, SubscribeError};
+
+    #[tokio::test]
+    async fn nothing_stays_of_one_that_comes_after_the_end() {
+        let options = Options::new("mqtt://localhost").connect_on_demand(true);
+        let client = Client::start(options).unwrap();
+        let before = client.unsubscribe("a");
+        client.disconnect().await.unwrap();
+        assert!(matches!(before.await, Err(SubscribeError::Closed)));
+        let after = client.unsubscribe("a");
+        let shared = after.handle.shared.clone();
+        assert!(matches!(after.await, Err(SubscribeError::Closed)));
+        drop(client.unsubscribe("a"));
+        assert_eq!(shared.lock().unsubscribes.len(), 0);
     }
 }
