@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::mosquitto::{mosquitto, mosquitto_with};
 use common::{ALL_QOS, VERSIONS, connected, disconnected, event, next, on_both_runtimes, options, within};
 use packetboat::{
-    Cause, Client, ConnectError, Disconnection, Event, PropertiesBuf, QoS, Reason, RetainHandling,
+    Cause, Client, ConnectError, DialError, Disconnection, Event, PropertiesBuf, QoS, Reason, RetainHandling,
     SessionMode, Version, VersionChoice, Will,
 };
 
@@ -98,7 +98,7 @@ async fn a_socket_in_the_file_system_leads_to_mosquitto() {
     drop(broker);
     let _ = std::fs::remove_file(&path);
     let error = Client::connect(options(&format!("unix://{}", path.display()))).await.unwrap_err();
-    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, ConnectError::Unreachable { error: DialError::Socket(_), .. }), "{error:?}");
 }
 
 #[tokio::test]

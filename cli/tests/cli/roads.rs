@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::proxy::{dante, tinyproxy};
+use crate::proxy::{dante, dante_with_password, tinyproxy};
 use crate::support::{Mosquitto, free_port, packetboat, run};
 
 /// A message there and back again.
@@ -28,7 +28,15 @@ fn proxies_open_the_way() {
         let url = |userinfo| format!("http://{userinfo}127.0.0.1:{}", proxy.port);
         leads_there(&["-h", "localhost", "-p", &port, "--proxy", &url("user:secret@")]);
         publish(&url("")).expect(2).says("wants a user name and password");
-        publish(&url("user:another-secret@")).expect(2).says("the proxy http://127.0.0.1");
+        publish(&url("user:another-secret@")).expect(2).says("does not take this user name and password");
+    }
+    if let Some(proxy) = dante_with_password() {
+        let url = |userinfo| format!("socks5h://{userinfo}127.0.0.1:{}", proxy.port);
+        leads_there(&["-h", "localhost", "-p", &port, "--proxy", &url("packetboat:secret@")]);
+        publish(&url("")).expect(2).says("wants a user name and password");
+        publish(&url("packetboat:another-secret@"))
+            .expect(2)
+            .says("does not take this user name and password");
     }
     if let Some(proxy) = dante() {
         let url = format!("socks5h://127.0.0.1:{}", proxy.port);
@@ -124,10 +132,17 @@ fn a_socket_in_the_file_system_leads_to_mosquitto() {
 }
 
 #[test]
-fn a_socket_that_is_not_there_is_named() {
-    for arguments in [["--unix", "/no/such/socket"], ["-L", "unix:///no/such/socket"]] {
-        let ended = run(packetboat(["pub", "-t", "a", "-m", "x", arguments[0], arguments[1]])).expect(2);
-        assert!(ended.stderr.contains("/no/such/socket"), "{}", ended.stderr);
+fn a_socket_that_is_not_there_or_cannot_be_is_named() {
+    let long = format!("/{}", "x".repeat(200));
+    for (path, problem) in [("/no/such/socket", "No such file"), (&long, "must be shorter"), ("", "path")] {
+        for arguments in [["--unix".to_owned(), path.to_owned()], ["-L".to_owned(), format!("unix://{path}")]]
+        {
+            let fixed = ["pub", "-t", "a", "-m", "x"].map(str::to_owned);
+            let ended = run(packetboat(fixed.iter().chain(&arguments)));
+            assert!(matches!(ended.code, Some(1 | 2)), "{}", ended.stderr);
+            assert!(ended.stderr.contains(path) && ended.stderr.contains(problem), "{}", ended.stderr);
+            assert!(!ended.stderr.contains("port"), "{}", ended.stderr);
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub enum DialError {
     Resolve(Arc<io::Error>),
     /// No address took the connection; the error of the last one.
     Connect(Arc<io::Error>),
+    /// Nothing takes connections at this place of the file system.
+    Socket(Arc<io::Error>),
     /// The proxy did not open the way.
     Proxy {
         /// Which one.
@@ -63,6 +65,12 @@ impl fmt::Display for DialError {
                     "it does not take connections ({error}): check port and firewall, is the broker up?"
                 )
             }
+            Self::Socket(error) => {
+                write!(
+                    f,
+                    "no socket takes connections there ({error}): check path and permissions, is the broker up?"
+                )
+            }
             Self::Proxy { proxy, error } => write!(f, "the proxy {proxy} {error}"),
             Self::Tls(error) => error.fmt(f),
             Self::WebSocket(error) => error.fmt(f),
@@ -75,7 +83,7 @@ impl fmt::Display for DialError {
 impl std::error::Error for DialError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Resolve(error) | Self::Connect(error) => Some(&**error),
+            Self::Resolve(error) | Self::Connect(error) | Self::Socket(error) => Some(&**error),
             Self::Proxy { error, .. } => Some(error),
             Self::Tls(error) => Some(error),
             Self::WebSocket(error) => Some(error),

@@ -85,7 +85,8 @@ impl Proxy {
         let head = Head::read(io).await?;
         match head.status {
             200..=299 => Ok(()),
-            407 => Err(ProxyError::Credentials { were_given: self.credentials.is_some() }),
+            // 401 is what tinyproxy says of wrong ones.
+            401 | 407 => Err(ProxyError::Credentials { were_given: self.credentials.is_some() }),
             code => Err(ProxyError::Refused { code, text: head.reason }),
         }
     }
@@ -219,7 +220,7 @@ impl fmt::Display for ProxyError {
             Self::Unreachable(error) => write!(f, "cannot be reached ({error}): check its address"),
             Self::Refused { code, text } => write!(f, "did not open the way to the server: {code} {text}"),
             Self::Credentials { were_given: true } => {
-                f.write_str("does not take this user name and password")
+                f.write_str("does not take this user name and password: correct them in its URL")
             }
             Self::Credentials { were_given: false } => {
                 f.write_str("wants a user name and password: write them into its URL")
