@@ -337,12 +337,10 @@ fn server(scheme: Scheme, authority: &Authority<'_>, zone: Option<&str>) -> Resu
     }
     let text = authority.port().map(EStr::as_str).filter(|port| !port.is_empty());
     let port = text.map(port).transpose()?;
+    let zone = zone.map(|zone| format!("%{zone}")).unwrap_or_default();
     let host = match authority.host_parsed() {
         Host::RegName(name) => name.decode().into_string().map_err(|_| UrlError::NoHost)?.into_owned(),
-        _ => {
-            let address = authority.host().trim_matches(['[', ']']);
-            zone.map_or_else(|| address.to_owned(), |zone| format!("{address}%{zone}"))
-        }
+        _ => format!("{}{zone}", authority.host().trim_matches(['[', ']'])),
     };
     Ok(Server::with_scheme(scheme, host, port))
 }
