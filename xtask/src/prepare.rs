@@ -25,7 +25,7 @@ fn components(context: &mut Context) -> Outcome {
     if is_there(context, "fmt") && is_there(context, "clippy") {
         return Outcome::Done(String::new());
     }
-    process::run(context, "rustup", &["component", "add", "rustfmt", "clippy"]).into()
+    process::run_patiently(context, "rustup", &["component", "add", "rustfmt", "clippy"]).into()
 }
 
 /// What `packetboat-openssl` is built with. Elsewhere than on Debian its build finds them, or says what is missing.
@@ -137,16 +137,20 @@ pub(crate) fn debian_packages(context: &Context, packages: &[&str]) -> Result<()
     let mut words = Vec::new();
     if !is_root {
         // Nobody is there to type a password with CI=true, and standard input is closed.
+        process::output(context, "sudo", &["-n", "true"])?;
         words.extend(["sudo", "-n"]);
     }
-    words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    // A machine that has just started may be installing updates.
+    words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=120"]);
     let update = [&words[..], &["update", "-qq"]].concat();
     let install = [&words[..], &["install", "-qq", "-y", "--no-install-recommends"], packages].concat();
-    // A stale or partly unreachable list of packages may still be good enough to install from.
-    if let Err(why) = process::run(context, update[0], &update[1..]) {
-        println!("{why}");
-    }
-    process::run(context, install[0], &install[1..])
+    process::patiently(process::PAUSES, || {
+        // A stale or partly unreachable list of packages may still be good enough to install from.
+        if let Err(why) = process::run(context, update[0], &update[1..]) {
+            println!("{why}");
+        }
+        process::run(context, install[0], &install[1..])
+    })
 }
 
 /// Makes a compilation target available, if that can be done.
@@ -158,7 +162,7 @@ pub(crate) fn target(context: &Context, target: &str) -> Result<(), String> {
     if is_installed(context) {
         return Ok(());
     }
-    process::run(context, "rustup", &["target", "add", target])?;
+    process::run_patiently(context, "rustup", &["target", "add", target])?;
     if is_installed(context) {
         Ok(())
     } else {
@@ -178,7 +182,9 @@ pub(crate) fn tool(context: &mut Context, name: &str, version: &str) -> Result<(
     // Unoptimized: it runs for a second, and optimizing it takes two minutes.
     let install =
         ["install", name, "--version", version, "--locked", "--quiet", "--debug", "--root", &folder];
-    let mut command = process::command(context, "cargo", &install);
-    command.env("CARGO_PROFILE_DEV_DEBUG", "0");
-    process::run_command(command, &format!("cargo {}", install.join(" ")))
+    process::patiently(process::PAUSES, || {
+        let mut command = process::command(context, "cargo", &install);
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        process::run_command(command, &format!("cargo {}", install.join(" ")))
+    })
 }

@@ -4,6 +4,7 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::context::Context;
 
@@ -25,6 +26,28 @@ pub(crate) fn command(context: &Context, program: &str, arguments: &[&str]) -> C
 /// Prints and runs; output goes where ours goes.
 pub(crate) fn run(context: &Context, program: &str, arguments: &[&str]) -> Result<(), String> {
     run_command(command(context, program, arguments), &line(program, arguments))
+}
+
+/// For what needs a network: a failure may be a hiccup, so there are three tries.
+pub(crate) fn run_patiently(context: &Context, program: &str, arguments: &[&str]) -> Result<(), String> {
+    patiently(PAUSES, || run(context, program, arguments))
+}
+
+pub(crate) const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(20)];
+
+/// Once more after each of the pauses, until it succeeds.
+pub(crate) fn patiently(
+    pauses: impl IntoIterator<Item = Duration>,
+    mut work: impl FnMut() -> Result<(), String>,
+) -> Result<(), String> {
+    let mut result = work();
+    for pause in pauses {
+        let Err(why) = &result else { break };
+        println!("{why}; once more in {pause:?}");
+        std::thread::sleep(pause);
+        result = work();
+    }
+    result
 }
 
 pub(crate) fn cargo(context: &Context, arguments: &[&str]) -> Result<(), String> {
@@ -86,4 +109,21 @@ pub(crate) fn find(context: &Context, program: &str) -> Option<PathBuf> {
 fn line(program: &str, arguments: &[&str]) -> String {
     let words = std::iter::once(program).chain(arguments.iter().copied());
     words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_tried_again_until_it_succeeds_or_the_pauses_are_over() {
+        for (failures, tries, succeeds) in [(0, 1, true), (2, 3, true), (9, 3, false)] {
+            let mut count = 0;
+            let result = patiently([Duration::ZERO; 2], || {
+                count += 1;
+                if count > failures { Ok(()) } else { Err("no network".into()) }
+            });
+            assert_eq!((count, result.is_ok()), (tries, succeeds));
+        }
+    }
 }
