@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
 
 use memchr::memmem::Finder;
 use zeroize::Zeroizing;
@@ -33,9 +32,6 @@ pub(crate) fn copies(number: u8) -> usize {
     copies_of(LENGTH - FREED, |at| letter(number, FREED + at))
 }
 
-/// What one test's search has read would be found by another's.
-static SEARCHING: Mutex<()> = Mutex::new(());
-
 /// How often these bytes are in memory that can be written to, the stack included.
 pub(crate) fn copies_of(length: usize, byte: impl Fn(usize) -> u8) -> usize {
     let wanted: Zeroizing<Vec<u8>> = Zeroizing::new((0..length).map(byte).collect());
@@ -50,7 +46,6 @@ pub(crate) fn pieces_of(bytes: &'static [u8]) -> usize {
 
 /// Where in memory one of these is, all of this length.
 fn places(length: usize, wanted: &[&[u8]]) -> usize {
-    let _alone = SEARCHING.lock().unwrap_or_else(PoisonError::into_inner);
     let memory = File::open("/proc/self/mem").unwrap();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let (mut found, mut buffer) = (0, vec![0; PART]);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use packetboat::{Client, Options, Pem, Tls};
 
+use crate::alone;
 use crate::elsewhere::Elsewhere;
 use crate::memory::{LENGTH, copies, decoded, letter, pieces_of};
 
@@ -77,6 +78,7 @@ impl Form {
 
 #[test]
 fn of_a_private_key_nothing_is_left_but_what_signs() {
+    let _alone = alone();
     let elsewhere = Elsewhere::start("mutual");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for form in FORMS {

@@ -12,6 +12,7 @@ mod memory;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -19,6 +20,12 @@ use elsewhere::Elsewhere;
 use memory::{LENGTH, copies, copies_of, letter, secret};
 use packetboat::{Client, ConnectError, Credentials, Options, Proxy, VersionChoice, WebSocket};
 use zeroize::{Zeroize, Zeroizing};
+
+/// One test at a time: a search that reads what another test still holds leaves some of it on its stack, where that test finds it.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A server that says these things, each once something was said to it, keeps nothing of what it hears, and goes when it is left.
 fn server(answers: &'static [&'static [u8]]) -> (String, JoinHandle<()>) {
@@ -61,6 +68,7 @@ fn over<F: Future<Output = Result<Client, ConnectError>>>(
 
 #[test]
 fn the_search_finds_what_is_there() {
+    let _alone = alone();
     let kept = secret(0);
     assert_eq!(copies(0), 1);
     let also = kept.clone();
@@ -71,6 +79,7 @@ fn the_search_finds_what_is_there() {
 
 #[test]
 fn a_password_is_there_once_while_it_may_be_needed_and_then_no_more() {
+    let _alone = alone();
     let (address, serving) = server(&[ACCEPTED]);
     let connect = || {
         let options = Options::new(&format!("mqtt://{address}")).username("boat").password(secret(1));
@@ -81,6 +90,7 @@ fn a_password_is_there_once_while_it_may_be_needed_and_then_no_more() {
 
 #[test]
 fn what_a_provider_gave_is_not_kept() {
+    let _alone = alone();
     let (address, serving) = server(&[ACCEPTED]);
     let connect = || {
         let provide =
@@ -103,6 +113,7 @@ fn url(scheme: &str, number: u8, address: &str) -> Zeroizing<String> {
 
 #[test]
 fn a_password_in_an_address_is_kept_apart_from_it() {
+    let _alone = alone();
     let (address, serving) = server(&[ACCEPTED]);
     let connect = || Client::connect(Options::new(&url("mqtt", 3, &address)));
     assert_eq!(over(3, serving, connect), (1, 0));
@@ -112,6 +123,7 @@ fn a_password_in_an_address_is_kept_apart_from_it() {
 fn a_password_that_went_in_a_frame_is_left_in_none() {
     const UPGRADE: &[u8] = b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
         Sec-WebSocket-Accept: nobody knows\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
+    let _alone = alone();
     // The answer depends on the request, so that the handshake fails: with credentials in its headers.
     let (address, serving) = server(&[UPGRADE]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -127,6 +139,7 @@ fn a_password_that_went_in_a_frame_is_left_in_none() {
 fn credentials_of_proxies_are_kept_by_the_options_alone() {
     const HTTP: &[&[u8]] = &[b"HTTP/1.1 200 OK\r\n\r\n", ACCEPTED];
     const SOCKS: &[&[u8]] = &[&[5, 2], &[1, 0], &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0], ACCEPTED];
+    let _alone = alone();
     for (number, scheme, answers) in [(5, "http", HTTP), (6, "socks5", SOCKS)] {
         let (address, serving) = server(answers);
         let connect = || {
@@ -149,6 +162,7 @@ fn credentials_of_proxies_are_kept_by_the_options_alone() {
 /// On every road, and with 5.0 and 3.1.1: while it is connected the options have it, and then nobody.
 #[test]
 fn a_password_is_left_in_no_frame_and_no_record() {
+    let _alone = alone();
     let versions = [(VersionChoice::V5, 0), (VersionChoice::V311, 10)];
     let ways = [("ws", 8), ("mqtts", 9), ("wss", 10)];
     for (door, number, version) in ways
@@ -173,6 +187,7 @@ fn a_password_is_left_in_no_frame_and_no_record() {
 
 #[test]
 fn attempts_that_fail_leave_no_password() {
+    let _alone = alone();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plain = Elsewhere::start("ws");
     let (url, limit) =
@@ -198,6 +213,7 @@ fn attempts_that_fail_leave_no_password() {
 
 #[test]
 fn secrets_in_headers_of_a_websocket_are_kept_by_the_options_alone() {
+    let _alone = alone();
     let elsewhere = Elsewhere::start("ws");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let token = |number| String::from_utf8(secret(number)).unwrap();
