@@ -10,7 +10,7 @@ use common::Served;
 use packetboat::{ConnectError, NothingCame, PingError, SubscribeError};
 use packetboat_blocking::{Client, Message, Options, QoS, Subscriber, Wait, WaitError, wait_for};
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(40);
 
 fn payload(message: &Message) -> String {
     String::from_utf8_lossy(message.payload()).into_owned()

@@ -12,7 +12,7 @@ use packetboat::typed::{Problem, TypedTopic};
 use packetboat_blocking::{Client, QoS, Wait, WaitError};
 use serde::{Deserialize, Serialize};
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(40);
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 struct Sensor {

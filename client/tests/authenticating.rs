@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{connected, disconnected, options, within};
+use common::{LONG, connected, disconnected, options, within};
 use packetboat::{
     AuthenticationError, Authenticator, Cause, Client, ConnectError, ConnectStage, Disconnection, Exchange,
     Options, OptionsError, QoS, Reason, ReauthenticateError, Version, VersionChoice,
@@ -16,8 +16,6 @@ use packetboat::{
 use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::{self, Config, Method, Step};
 use packetboat_sim::net::{self, Broker};
-
-const LONG: Duration = Duration::from_secs(20);
 
 /// Counts down together: the client says a number, the broker the next, until zero is reached.
 #[derive(Clone, Debug)]
@@ -290,7 +288,7 @@ impl broker::Exchange for Endless {
 async fn an_exchange_without_an_end_costs_the_connect_limit_and_is_told_by_its_name() {
     let broker = broker_with(Endless).await;
     let stage_with = async |options: Options| {
-        let options = options.authenticator(Endless).connect_timeout(Duration::from_millis(300));
+        let options = options.authenticator(Endless).connect_timeout(Duration::from_secs(1));
         match Client::connect(options).await.unwrap_err() {
             ConnectError::TimedOut { stage, .. } => stage,
             other => panic!("{other}"),
@@ -310,7 +308,7 @@ async fn an_exchange_without_an_end_costs_the_connect_limit_and_is_told_by_its_n
 async fn an_answer_that_never_comes_ends_the_connection() {
     let method = countdown(4);
     let broker = broker_with(method.clone()).await;
-    let options = options(&broker.url()).acknowledgement_timeout(Duration::from_millis(200));
+    let options = options(&broker.url()).acknowledgement_timeout(Duration::from_secs(1));
     let client = Client::connect(options.authenticator(method)).await.unwrap();
     let mut events = client.events();
     broker.faults().swallow(PacketType::Auth);

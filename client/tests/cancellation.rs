@@ -10,7 +10,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{ALL_QOS, VERSIONS, next, on_both_runtimes, options, within};
+use common::{ALL_QOS, LONG, VERSIONS, next, on_both_runtimes, options, within};
 use packetboat::{Client, PublishError, QoS, Reason, Receipt, SessionMode, Stage, Withdrawal};
 use packetboat_core::rng::Rng;
 use packetboat_core::wire::PacketType;
@@ -58,7 +58,7 @@ fn publishes_dropped_at_every_await_under_load_lose_nothing_that_was_accepted() 
                 must.extend(accepted);
                 must_not.extend(refused);
             }
-            within(Duration::from_secs(10), client.disconnect()).await.unwrap();
+            within(LONG, client.disconnect()).await.unwrap();
             let taken: Vec<Vec<u8>> =
                 broker.accepted("dropper").iter().map(|accepted| accepted.message.payload.clone()).collect();
             assert!(must.iter().all(|payload| taken.contains(payload)), "an accepted message is lost");
@@ -134,7 +134,7 @@ fn takes_dropped_at_every_await_lose_no_message() {
             tokio::task::yield_now().await;
         }
         publishing.await.unwrap();
-        within(Duration::from_secs(10), client.disconnect()).await.unwrap();
+        within(LONG, client.disconnect()).await.unwrap();
         assert!(broker.violations().is_empty(), "{:?}", broker.violations());
     });
 }
@@ -154,9 +154,9 @@ fn subscriptions_flushes_and_connects_can_be_dropped() {
         client.publish("half/whole", "still works").qos(QoS::AtLeastOnce).await.unwrap();
         assert_eq!(next(&mut stream).await.payload(), b"still works");
         let _ = polled(1, client.disconnect()).await;
-        within(Duration::from_secs(10), client.disconnect()).await.unwrap();
+        within(LONG, client.disconnect()).await.unwrap();
         // Every client that was dropped half-way has gone.
-        within(Duration::from_secs(10), broker.until(|core| core.connected() == 0)).await;
+        within(LONG, broker.until(|core| core.connected() == 0)).await;
         assert!(broker.violations().is_empty(), "{:?}", broker.violations());
     });
 }
@@ -169,7 +169,7 @@ fn again<F: Future>(future: &mut Pin<&mut F>) -> Option<Poll<F::Output>> {
 
 /// How a receipt ends, asked three times.
 async fn end_of(mut receipt: Receipt, stage: Stage) -> String {
-    let ended = format!("{:?}", within(Duration::from_secs(10), &mut receipt).await);
+    let ended = format!("{:?}", within(LONG, &mut receipt).await);
     for _ in 0..2 {
         assert_eq!(format!("{:?}", (&mut receipt).await), ended);
         assert_eq!(receipt.stage(), stage, "{ended}");

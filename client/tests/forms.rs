@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use common::inside::{Host, Inside, Network};
 use common::mosquitto::mosquitto;
-use common::{VERSIONS, connected, disconnected, options, within};
+use common::{LONG, VERSIONS, connected, disconnected, options, within};
 use packetboat::{Client, ConnectError, Direction, Message, NothingCame, PacketType, PingError, QoS, Reason};
 use packetboat_sim::net::Broker;
 use tokio::sync::{Notify, mpsc};
-
-const LONG: Duration = Duration::from_secs(20);
 
 fn line(message: &Message) -> String {
     format!("{} {}", message.topic(), String::from_utf8_lossy(message.payload()))

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::mosquitto::mosquitto;
-use common::{ALL_QOS, VERSIONS, on_both_runtimes, options, within};
+use common::{ALL_QOS, LONG, VERSIONS, on_both_runtimes, options, within};
 use packetboat::{
     Client, PublishError, QoS, ReadAt, RejectReason, StreamedPayload, Uncertainty, VersionChoice, Withdrawal,
 };
@@ -198,12 +198,12 @@ async fn a_payload_that_cannot_be_read_fails_alone() {
         let payload = StreamedPayload::new(SIZE, Pattern::failing(1_000_000, 1));
         let lost = client.publish("a", payload.clone()).qos(qos).enqueue().await.unwrap();
         let others = client.publish("a", "next").qos(qos).enqueue().await.unwrap();
-        match within(Duration::from_secs(20), lost).await {
+        match within(LONG, lost).await {
             Err(PublishError::Withdrawn(Withdrawal::PayloadLost)) => {}
             other => panic!("{other:?}"),
         }
         assert_eq!(payload.failure().unwrap().kind(), io::ErrorKind::UnexpectedEof);
-        within(Duration::from_secs(20), others).await.unwrap();
+        within(LONG, others).await.unwrap();
         let accepted = broker.accepted("lost");
         assert_eq!(accepted.len(), 1, "half a message is none");
         assert_eq!(accepted[0].message.payload, b"next");
@@ -222,7 +222,7 @@ async fn one_that_was_sent_whole_before_it_was_lost_may_have_arrived() {
             options(&broker.url()).client_id("twice").acknowledgement_timeout(Duration::from_millis(500));
         let client = Client::connect(options).await.unwrap();
         let payload = StreamedPayload::new(SIZE, Pattern::failing(1_000_000, 2));
-        match within(Duration::from_secs(20), client.publish("a", payload).qos(qos)).await {
+        match within(LONG, client.publish("a", payload).qos(qos)).await {
             Err(PublishError::Uncertain(Uncertainty::PayloadLost)) => {}
             other => panic!("{other:?}"),
         }

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{ALL_QOS, VERSIONS, connected, disconnected, options, within};
+use common::{ALL_QOS, LONG, VERSIONS, connected, disconnected, options, within};
 use packetboat::{
     Attempt, Cause, Client, Dialing, Disconnection, Io, Options, QoS, Reason, SessionMode, Stage, Transport,
     VersionChoice,
@@ -118,10 +118,10 @@ async fn the_wrong_answer_loses_no_message() {
             let client = Client::connect(lasting(&broker, version)).await.unwrap();
             broker.faults().swallow(swallowed);
             let receipt = client.publish("a", "kept").qos(qos).enqueue().await.unwrap();
-            within(Duration::from_secs(10), broker.until(|core| !core.accepted(LIAR).is_empty())).await;
+            within(LONG, broker.until(|core| !core.accepted(LIAR).is_empty())).await;
             broker.faults().clear();
             caught(&broker, &client, &wrong, Reason::PROTOCOL_ERROR).await;
-            within(Duration::from_secs(10), receipt).await.unwrap();
+            within(LONG, receipt).await.unwrap();
             client.disconnect().await.unwrap();
             if qos == QoS::ExactlyOnce {
                 assert_eq!(broker.accepted(LIAR).len(), 1, "{version:?}");
@@ -143,7 +143,7 @@ async fn answers_in_any_order_are_answers() {
         client.flush().await.unwrap();
         broker.send_raw(LIAR, &[0x40, 2, 0, 3, 0x40, 2, 0, 1, 0x40, 2, 0, 2]);
         for receipt in receipts {
-            within(Duration::from_secs(10), receipt).await.unwrap();
+            within(LONG, receipt).await.unwrap();
         }
         broker.faults().clear();
         client.publish("a", "4").qos(QoS::ExactlyOnce).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_receipt_that_is_dropped_late_leaves_the_next_message_in_its_place_alo
             tokio::task::yield_now().await;
         }
     };
-    within(Duration::from_secs(10), acknowledged).await;
+    within(LONG, acknowledged).await;
     let third = publish("3").await.unwrap();
     client.flush().await.unwrap();
     let id = third.packet_id().unwrap().to_be_bytes();
@@ -174,8 +174,8 @@ async fn a_receipt_that_is_dropped_late_leaves_the_next_message_in_its_place_alo
     tokio::task::yield_now().await;
     drop(second);
     broker.send_raw(LIAR, &[0x40, 2, id[0], id[1], 0x40, 2, 0, 1]);
-    within(Duration::from_secs(10), waiting).await.unwrap().unwrap();
-    within(Duration::from_secs(10), first).await.unwrap();
+    within(LONG, waiting).await.unwrap().unwrap();
+    within(LONG, first).await.unwrap();
 }
 
 /// The first connection gets this instead of CONNACK, the next ones get what they ask for.

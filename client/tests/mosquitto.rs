@@ -6,7 +6,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::mosquitto::{mosquitto, mosquitto_with};
-use common::{ALL_QOS, VERSIONS, connected, disconnected, event, next, on_both_runtimes, options, within};
+use common::{
+    ALL_QOS, LONG, VERSIONS, connected, disconnected, event, next, on_both_runtimes, options, within,
+};
 use packetboat::{
     Cause, Client, ConnectError, DialError, Disconnection, Event, PropertiesBuf, QoS, Reason, RetainHandling,
     SessionMode, Version, VersionChoice, Will,
@@ -289,7 +291,8 @@ async fn a_stopped_broker_is_noticed_within_one_and_a_half_keep_alives() {
         broker.signal("CONT");
         flood.abort();
         assert!(matches!(cause, Disconnection::Ended(Cause::Silent)), "{cause:?}");
-        assert!(noticed <= keep_alive * 3 / 2 + Duration::from_millis(500), "{noticed:?}");
+        // Exact on the virtual clocks of `sim`; here with what a busy machine takes.
+        assert!(noticed <= keep_alive * 3 / 2 + Duration::from_secs(5), "{noticed:?}");
         connected(&mut events).await;
         client.disconnect().await.unwrap();
     }
@@ -336,7 +339,7 @@ async fn automatic_choice_speaks_5_0_to_a_broker_that_knows_it() {
     let Some(broker) = mosquitto() else { return };
     let client = Client::connect(&broker.url()).await.unwrap();
     assert_eq!(client.version(), Version::V5);
-    within(Duration::from_secs(5), client.disconnect()).await.unwrap();
+    within(LONG, client.disconnect()).await.unwrap();
     let client = Client::connect(options(&broker.url()).version(VersionChoice::V31)).await.unwrap();
     assert_eq!(client.version(), Version::V31);
     client.publish("a", "b").qos(QoS::ExactlyOnce).await.unwrap();

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::proxy::{RunningProxy, dante, dante_with_password, tinyproxy};
-use common::{next, within};
+use common::{LONG, next, within};
 use packetboat::{
     Client, ConnectError, ConnectStage, DialError, Options, Proxy, ProxyError, ProxyUrlError, QoS,
 };
@@ -20,7 +20,7 @@ fn options(broker: &str, proxy: &str) -> Options {
 
 /// There and back again.
 async fn works(options: Options) {
-    let client = within(Duration::from_secs(10), Client::connect(options)).await.unwrap();
+    let client = within(LONG, Client::connect(options)).await.unwrap();
     let mut stream = client.subscribe("through/#").await.unwrap();
     client.publish("through/it", "x".repeat(100_000)).qos(QoS::ExactlyOnce).await.unwrap();
     assert_eq!(next(&mut stream).await.payload().len(), 100_000);
@@ -28,7 +28,7 @@ async fn works(options: Options) {
 }
 
 async fn proxy_error(options: Options) -> ProxyError {
-    let error = within(Duration::from_secs(15), Client::connect(options)).await.expect_err("it is refused");
+    let error = within(LONG, Client::connect(options)).await.expect_err("it is refused");
     let text = error.to_string();
     assert!(text.contains("the proxy") && !text.contains("secret"), "{text}");
     match error {
@@ -114,11 +114,11 @@ async fn a_silent_proxy_costs_the_limit_has_its_own_answer_and_leaves_nothing_be
     for scheme in ["http", "socks5"] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = format!("{scheme}://{}", listener.local_addr().unwrap());
-        let options = options("mqtt://h", &proxy).connect_timeout(Duration::from_millis(300));
+        let options = options("mqtt://h", &proxy).connect_timeout(Duration::from_secs(1));
         let (error, ()) = tokio::join!(Client::connect(options.clone()), async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut said = Vec::new();
-            within(Duration::from_secs(10), stream.read_to_end(&mut said)).await.unwrap();
+            within(LONG, stream.read_to_end(&mut said)).await.unwrap();
             assert!(!said.is_empty());
         });
         let error = error.unwrap_err();
@@ -130,6 +130,6 @@ async fn a_silent_proxy_costs_the_limit_has_its_own_answer_and_leaves_nothing_be
         stream.read_u8().await.unwrap();
         connecting.abort();
         let mut rest = Vec::new();
-        within(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.unwrap();
+        within(LONG, stream.read_to_end(&mut rest)).await.unwrap();
     }
 }

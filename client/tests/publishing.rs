@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{ALL_QOS, VERSIONS, connected, disconnected, on_both_runtimes, options, within};
+use common::{ALL_QOS, LONG, VERSIONS, connected, disconnected, on_both_runtimes, options, within};
 use packetboat::{
     Client, PropertiesBuf, PublishError, QoS, QueuePolicy, Reason, RejectReason, SessionMode, Stage,
     TopicError, VersionChoice, Withdrawal,
@@ -110,7 +110,7 @@ async fn properties_need_5_0_or_leave_to_drop_them() {
     let old = net::Options::new().config(config).start().await.unwrap();
     let client = Client::start(options(&old.url())).unwrap();
     let publish = client.publish("a", "b").qos(QoS::AtLeastOnce).properties(properties);
-    let ended = within(Duration::from_secs(5), publish).await;
+    let ended = within(LONG, publish).await;
     let expected = Withdrawal::NotAllowed(RejectReason::NeedsVersion5);
     assert!(matches!(ended, Err(PublishError::Withdrawn(why)) if why == expected), "{ended:?}");
 }
@@ -181,7 +181,7 @@ async fn a_time_limit_holds_also_for_a_message_accepted_after_standing_in_line()
     // It is polled first, and stands in line when the first message leaves its place to it.
     let both = async { tokio::join!(second, async { first.cancel() }) };
     let begun = std::time::Instant::now();
-    let (second, withdrawn) = within(Duration::from_secs(20), both).await;
+    let (second, withdrawn) = within(LONG, both).await;
     // The test's own limit wakes as well, and must not be what did.
     assert!(withdrawn && begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert!(matches!(second, Err(PublishError::TimedOut { payload: None, .. })), "{second:?}");
@@ -204,7 +204,7 @@ async fn a_full_queue_waits_refuses_or_drops_as_told() {
     tokio::task::yield_now().await;
     assert!(!three.is_finished());
     assert!(one.cancel());
-    let three = within(Duration::from_secs(5), three).await.unwrap();
+    let three = within(LONG, three).await.unwrap();
     assert_eq!(three.stage(), Stage::Accepted);
 
     let client = offline(QueuePolicy::DropOldest);
@@ -255,7 +255,7 @@ fn queues_hold_their_bounds_against_a_broker_that_does_not_read() {
             assert!(accepted < 8192, "{accepted} were accepted");
             broker.faults().resume_reading();
             for receipt in receipts {
-                within(Duration::from_secs(10), receipt).await.unwrap();
+                within(LONG, receipt).await.unwrap();
             }
             client.disconnect().await.unwrap();
         }
@@ -360,7 +360,7 @@ async fn dropping_the_last_handle_finishes_what_was_accepted() {
     let clone = client.clone();
     drop(client);
     drop(clone);
-    within(Duration::from_secs(5), broker.until(|core| core.connection("dropped").is_none())).await;
+    within(LONG, broker.until(|core| core.connection("dropped").is_none())).await;
     assert_eq!(taken(&broker, "dropped").len(), 100);
     assert_eq!(broker.stats().received(PacketType::Disconnect), 1);
 }
@@ -373,7 +373,7 @@ async fn an_expired_message_is_not_sent() {
     let client = Client::start(options(&broker.url()).client_id("expiry")).unwrap();
     // Not connected yet: the interval passes at once.
     let receipt = client.publish("a", "b").qos(QoS::AtLeastOnce).message_expiry(0).try_publish().unwrap();
-    let ended = within(Duration::from_secs(5), receipt).await;
+    let ended = within(LONG, receipt).await;
     assert!(matches!(ended, Err(PublishError::Withdrawn(Withdrawal::Expired))), "{ended:?}");
     client.disconnect().await.unwrap();
     assert!(taken(&broker, "expiry").is_empty());

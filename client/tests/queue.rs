@@ -5,6 +5,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::port::free_port;
 use common::{VERSIONS, connected, event, options, within};
 use packetboat::{
     Client, Event, Options, PublishError, QoS, QueuePolicy, RejectReason, Stage, TopicDefaults, Uncertainty,
@@ -18,7 +19,7 @@ const QOS1: QoS = QoS::AtLeastOnce;
 
 /// Nobody listens there.
 fn nowhere() -> Options {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     Options::new(&format!("mqtt://127.0.0.1:{port}"))
 }
 

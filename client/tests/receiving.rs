@@ -5,7 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{ALL_QOS, VERSIONS, connected, disconnected, event, next, on_both_runtimes, options, within};
+use common::{
+    ALL_QOS, LONG, VERSIONS, connected, disconnected, event, next, on_both_runtimes, options, within,
+};
 use packetboat::{
     Client, End, Event, Message, Options, QoS, Reason, SessionMode, StreamPolicy, SubscribeError, Subscriber,
     VersionChoice,
@@ -25,8 +27,7 @@ async fn publisher(broker: &Broker) -> Client {
 
 /// Waits until the broker has nothing unacknowledged towards this client.
 async fn settled(broker: &Broker, client: &str) {
-    within(Duration::from_secs(10), broker.until(|core| core.pending(client) + core.unfinished(client) == 0))
-        .await;
+    within(LONG, broker.until(|core| core.pending(client) + core.unfinished(client) == 0)).await;
 }
 
 fn assert_clean(broker: &Broker) {
@@ -64,7 +65,7 @@ fn receiving_and_publishing_in_one_loop_ends_though_all_queues_are_full() {
             let counted = u64::from(received) + stream.dropped();
             assert!(qos == QoS::AtMostOnce || received == rounds, "{version:?} {received}");
             assert!(counted <= u64::from(rounds), "{version:?} {counted}");
-            within(Duration::from_secs(10), client.disconnect()).await.unwrap();
+            within(LONG, client.disconnect()).await.unwrap();
             assert_clean(&broker);
         }
     });
@@ -144,11 +145,7 @@ async fn a_message_in_hand_comes_again_after_a_crash_and_not_after_it_was_done_w
         publisher.publish("a", "2").qos(QoS::AtLeastOnce).await.unwrap();
         assert_eq!(crashed.await.unwrap(), (b"1".to_vec(), b"2".to_vec()));
         publisher.publish("a", "3").qos(QoS::AtLeastOnce).await.unwrap();
-        within(
-            Duration::from_secs(5),
-            broker.until(|core| core.unfinished("crash") + core.pending("crash") == 2),
-        )
-        .await;
+        within(LONG, broker.until(|core| core.unfinished("crash") + core.pending("crash") == 2)).await;
         runtime.shutdown_background();
         let client = Client::connect(options).await.unwrap();
         let mut stream = client.subscribe("a").await.unwrap();
@@ -173,7 +170,7 @@ async fn in_manual_mode_messages_are_acknowledged_rejected_or_given_up() {
         next(&mut stream).await.ack().unwrap();
         next(&mut stream).await.reject(Reason::PAYLOAD_FORMAT_INVALID).unwrap();
         drop(next(&mut stream).await);
-        within(Duration::from_secs(5), broker.until(|core| core.pending("manual") == 1)).await;
+        within(LONG, broker.until(|core| core.pending("manual") == 1)).await;
         broker.faults().cut();
         disconnected(&mut events).await;
         connected(&mut events).await;
@@ -287,7 +284,7 @@ async fn a_stream_nobody_takes_from_does_not_stop_what_awaits_the_broker() {
         }
         publisher.publish("a", "last").qos(QoS::AtLeastOnce).await.unwrap();
         // Its PUBACK lies behind messages nobody takes.
-        within(Duration::from_secs(10), client.publish("b", "c").qos(QoS::AtLeastOnce)).await.unwrap();
+        within(LONG, client.publish("b", "c").qos(QoS::AtLeastOnce)).await.unwrap();
         let filter = event(&mut events, |event| match event {
             Event::Stalled(filter) => Some(filter.clone()),
             _ => None,
@@ -339,7 +336,7 @@ async fn refused_filters_are_errors_and_lost_ones_end_their_streams() {
         assert!(matches!(refused, Err(SubscribeError::Refused { .. })), "{refused:?}");
         assert!(matches!(client.subscribe("a/#/b").await, Err(SubscribeError::Filter(_))));
         let mut at_once = client.subscription("secret/plans").stream().unwrap();
-        assert!(within(Duration::from_secs(5), at_once.next()).await.is_none());
+        assert!(within(LONG, at_once.next()).await.is_none());
         assert!(matches!(at_once.end(), Some(End::Refused(_))), "{:?}", at_once.end());
 
         let mut stream = client.subscribe("public").await.unwrap();
@@ -351,7 +348,7 @@ async fn refused_filters_are_errors_and_lost_ones_end_their_streams() {
             _ => None,
         });
         assert_eq!(lost.await.as_str(), "public");
-        assert!(within(Duration::from_secs(5), stream.next()).await.is_none());
+        assert!(within(LONG, stream.next()).await.is_none());
         broker.with(|core, _| core.config_mut().denied.pop());
         client.disconnect().await.unwrap();
     }
@@ -372,12 +369,12 @@ async fn streams_on_one_filter_share_it_and_the_last_one_gives_it_back() {
     assert_eq!(next(&mut second).await.payload(), b"one");
     assert_eq!(broker.stats().received(PacketType::Unsubscribe), 0);
     drop(second);
-    within(Duration::from_secs(5), broker.until(|core| core.subscriptions("sharing").is_empty())).await;
+    within(LONG, broker.until(|core| core.subscriptions("sharing").is_empty())).await;
     settled(&broker, "sharing").await;
 
     let mut third = client.subscribe("a").await.unwrap();
     client.unsubscribe("a").await.unwrap();
-    assert!(within(Duration::from_secs(5), third.next()).await.is_none());
+    assert!(within(LONG, third.next()).await.is_none());
     assert_eq!(third.end(), Some(End::Unsubscribed));
     client.disconnect().await.unwrap();
     assert_clean(&broker);
@@ -443,7 +440,7 @@ async fn a_batch_counts_as_one_message() {
     }
     let mut got: Vec<u8> = Vec::new();
     while got.len() < 10 {
-        let batch = within(Duration::from_secs(5), stream.next_batch(4)).await;
+        let batch = within(LONG, stream.next_batch(4)).await;
         assert!((1..=4).contains(&batch.len()));
         got.extend(batch.iter().map(|message| message.payload()[0]));
     }
@@ -523,8 +520,8 @@ async fn a_broker_of_3_1_1_that_knows_no_limit_is_cut_off_and_resumed() {
             expected = expected.max(number + 1);
         }
     };
-    within(Duration::from_secs(20), taking).await;
-    within(Duration::from_secs(10), awaiting).await.unwrap();
+    within(LONG, taking).await;
+    within(LONG, awaiting).await.unwrap();
     client.disconnect().await.unwrap();
     assert_clean(&broker);
 }
@@ -533,7 +530,7 @@ async fn a_broker_of_3_1_1_that_knows_no_limit_is_cut_off_and_resumed() {
 async fn a_link_that_is_not_read_stays_alive() {
     let broker = Broker::start().await.unwrap();
     let options =
-        options(&broker.url()).client_id("patient").keep_alive(Duration::from_secs(1)).inbound(10, 1 << 20);
+        options(&broker.url()).client_id("patient").keep_alive(Duration::from_secs(2)).inbound(10, 1 << 20);
     let client = Client::connect(options).await.unwrap();
     let mut events = client.events();
     let mut stream = client.subscribe("a").await.unwrap();
@@ -542,7 +539,7 @@ async fn a_link_that_is_not_read_stays_alive() {
     eleven(&publisher).await;
     // Three keep-alive intervals pass while the stream is full: PINGREQ goes out, and nobody gives up.
     let pings = async { broker.until(|core| core.stats().received(PacketType::PingReq) >= 3).await };
-    within(Duration::from_secs(10), pings).await;
+    within(LONG, pings).await;
     assert_eq!(until_last(&mut stream).await.len(), 11);
     assert_eq!(until_last(&mut stream).await.len(), 11);
     let nothing = tokio::time::timeout(Duration::from_millis(10), disconnected(&mut events)).await;

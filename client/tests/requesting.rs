@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::mosquitto::mosquitto;
-use common::{VERSIONS, connected, disconnected, options, within};
+use common::{LONG, VERSIONS, connected, disconnected, options, within};
 use packetboat::{
     Client, Incoming, Options, OptionsError, PropertiesBuf, QoS, Reply, RequestError, Responder, SessionMode,
     SubscribeError, VersionChoice,
@@ -16,8 +16,6 @@ use packetboat_core::wire::PacketType;
 use packetboat_sim::broker::Config;
 use packetboat_sim::net::{self, Broker};
 use tokio::sync::Semaphore;
-
-const LONG: Duration = Duration::from_secs(20);
 
 async fn client(broker: &Broker, version: VersionChoice) -> Client {
     Client::connect(options(&broker.url()).version(version)).await.unwrap()
@@ -472,7 +470,7 @@ async fn requests_go_on_after_a_reconnect_and_begin_before_a_connection() {
         // Until the subscriptions stand again a question may go unheard: ask until it is answered.
         let answer = async {
             loop {
-                match client.request("a", "2").timeout(Duration::from_millis(500)).await {
+                match client.request("a", "2").timeout(Duration::from_secs(2)).await {
                     Ok(answer) => break answer,
                     Err(RequestError::TimedOut { .. }) => {}
                     Err(error) => panic!("{error}"),

@@ -6,15 +6,13 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{VERSIONS, connected, disconnected, event, next, options, within};
+use common::{LONG, VERSIONS, connected, disconnected, event, next, options, within};
 use packetboat::{
     Client, Direction, End, Event, Options, Packet, QoS, Reason, RetainHandling, StreamPolicy,
     SubscribeError, SubscribeRejectReason, Subscriber, TopicFilter, VersionChoice,
 };
 use packetboat_sim::broker::{Config, Overlap};
 use packetboat_sim::net::{self, Broker};
-
-const LONG: Duration = Duration::from_secs(20);
 
 async fn broker_with(config: Config) -> Broker {
     net::Options::new().config(config).start().await.unwrap()

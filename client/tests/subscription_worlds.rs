@@ -5,16 +5,14 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use common::{VERSIONS, connected, next, options, within};
+use common::{LONG, VERSIONS, connected, next, options, within};
 use packetboat::{Client, Events, QoS, Subscriber, VersionChoice};
 use packetboat_core::rng::Rng;
 use packetboat_core::topic::{TopicFilter, matches};
 use packetboat_sim::broker::{Config, Overlap};
 use packetboat_sim::net::{self, Broker};
 
-const LONG: Duration = Duration::from_secs(20);
 const FILTERS: [&str; 8] = ["a", "a/b", "a/#", "+/b", "#", "b", "+", "+/+"];
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c/b"];
 

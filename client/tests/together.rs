@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::mosquitto::mosquitto;
-use common::{ALL_QOS, VERSIONS, connected, disconnected, event, next, options, within};
+use common::{ALL_QOS, LONG, VERSIONS, connected, disconnected, event, next, options, within};
 use packetboat::{
     Client, End, Event, PropertiesBuf, QoS, Reason, SessionMode, SubscribeError, SubscribeRejectReason,
     Subscriber, TopicFilter, VersionChoice,
@@ -16,8 +16,6 @@ use packetboat_core::rng::Rng;
 use packetboat_core::wire::{Packet, Publish, Version, encode};
 use packetboat_sim::broker::{Config, Overlap};
 use packetboat_sim::net::{self, Broker};
-
-const LONG: Duration = Duration::from_secs(20);
 
 async fn broker_with(config: Config) -> Broker {
     net::Options::new().config(config).start().await.unwrap()

@@ -10,7 +10,7 @@ mod typed_topics;
 use std::time::Duration;
 
 use common::mosquitto::mosquitto;
-use common::{VERSIONS, options, within};
+use common::{LONG, VERSIONS, options, within};
 use packetboat::typed::{
     DecodeError, EncodeError, Format, Problem, TemplateError, Typed, TypedSubscriber, TypedTopic,
 };
@@ -63,7 +63,7 @@ where
     L: Serialize + serde::de::DeserializeOwned,
     P: serde::de::DeserializeOwned,
 {
-    within(Duration::from_secs(10), stream.next()).await.expect("the stream ended")
+    within(LONG, stream.next()).await.expect("the stream ended")
 }
 
 fn problem<L, P>(item: Item<L, P>) -> Problem {
@@ -206,12 +206,12 @@ async fn callbacks_batches_and_the_stream_of_everything_are_typed_too() {
     }
     let expected = [Err(Problem::Topic), Ok((1, 10)), Ok((2, 20)), Ok((3, 30))];
     for expected in &expected {
-        assert_eq!(within(Duration::from_secs(20), heard.recv()).await.as_ref(), Some(expected));
+        assert_eq!(within(LONG, heard.recv()).await.as_ref(), Some(expected));
     }
     assert_eq!(callback.panicked(), 0);
     let mut batch = Vec::new();
     while batch.len() < 3 {
-        batch.extend(within(Duration::from_secs(20), answers.next_batch(10)).await);
+        batch.extend(within(LONG, answers.next_batch(10)).await);
     }
     let batch: Vec<u8> = batch.into_iter().map(|item| item.unwrap().payload).collect();
     assert_eq!(batch, [10, 20, 30]);

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::mosquitto::mosquitto_with;
-use common::{ALL_QOS, VERSIONS, disconnected, next, options, within};
+use common::port::free_port;
+use common::{ALL_QOS, LONG, VERSIONS, disconnected, next, options, within};
 use packetboat::{
     Cause, Client, ConnectError, ConnectStage, DialError, Disconnection, Options, OptionsError, QoS,
     WebSocket, WebSocketError,
@@ -17,13 +18,9 @@ use packetboat::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Every QoS there and back, small and large.
 async fn works(options: Options, largest: usize) {
-    let client = within(Duration::from_secs(10), Client::connect(options)).await.unwrap();
+    let client = within(LONG, Client::connect(options)).await.unwrap();
     let mut stream = client.subscribe("ws/#").await.unwrap();
     for qos in ALL_QOS {
         for size in [0, 1, 125, 126, 1000, 70_000, 1_000_000].into_iter().filter(|size| *size <= largest) {
@@ -64,7 +61,7 @@ async fn the_strict_broker_takes_every_message() {
 }
 
 async fn refusal(options: Options) -> WebSocketError {
-    let error = within(Duration::from_secs(15), Client::connect(options)).await.expect_err("it is refused");
+    let error = within(LONG, Client::connect(options)).await.expect_err("it is refused");
     assert!(error.to_string().len() > 30, "{error}");
     match error {
         ConnectError::Unreachable { error: DialError::WebSocket(error), .. } => error,
@@ -142,7 +139,7 @@ async fn headers_are_computed_anew_for_every_attempt() {
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let _client = Client::start(options(&url).websocket(websocket)).unwrap();
     for count in 0..3 {
-        let (mut stream, _) = within(Duration::from_secs(15), listener.accept()).await.unwrap();
+        let (mut stream, _) = within(LONG, listener.accept()).await.unwrap();
         let request = request(&mut stream).await;
         assert!(request.contains(&format!("\r\nX-Token: {count}\r\n")), "{request}");
     }
@@ -202,10 +199,10 @@ async fn a_silent_server_costs_the_limit_has_its_own_answer_and_leaves_nothing_b
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = plain(&listener.local_addr().unwrap().to_string());
     let (error, ()) =
-        tokio::join!(Client::connect(options.clone().connect_timeout(Duration::from_millis(300))), async {
+        tokio::join!(Client::connect(options.clone().connect_timeout(Duration::from_secs(1))), async {
             let (mut stream, _) = listener.accept().await.unwrap();
             // An end, or a reset: the request was not read.
-            let _ = within(Duration::from_secs(10), stream.read_to_end(&mut Vec::new())).await;
+            let _ = within(LONG, stream.read_to_end(&mut Vec::new())).await;
         });
     let error = error.unwrap_err();
     assert!(matches!(error, ConnectError::TimedOut { stage: ConnectStage::WebSocket, .. }), "{error:?}");
@@ -216,7 +213,7 @@ async fn a_silent_server_costs_the_limit_has_its_own_answer_and_leaves_nothing_b
     stream.write_all(b"HTTP/1.1 101 Switching").await.unwrap();
     connecting.abort();
     // An end, or a reset where something was not read.
-    let _ = within(Duration::from_secs(10), stream.read_to_end(&mut Vec::new())).await;
+    let _ = within(LONG, stream.read_to_end(&mut Vec::new())).await;
 }
 
 mod framing {
@@ -332,7 +329,7 @@ mod framing {
         stream.write_all(last).await.unwrap();
         let cause = disconnected(&mut events).await;
         // It closes, too.
-        within(Duration::from_secs(10), async { while read(&mut stream).await.is_some() {} }).await;
+        within(LONG, async { while read(&mut stream).await.is_some() {} }).await;
         cause
     }
 

@@ -241,7 +241,7 @@ async fn mongooses_websocket_has_its_path() {
 #[cfg(feature = "openssl")]
 #[tokio::test]
 async fn a_file_of_openssl_read_again_costs_no_connection_unless_it_says_something_else() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = common::port::free_port();
     let listener = format!("psk_file {{directory}}/keys\nlistener {port} 127.0.0.1\npsk_hint x\n");
     let keys = [("keys", "boat:00ff17\nother:00ff17\n")];
     let Some(_broker) = common::mosquitto::mosquitto_with_files(&listener, &keys) else { return };

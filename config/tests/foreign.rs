@@ -313,7 +313,7 @@ async fn log_lines_are_published_and_do_not_breed() {
     write!(own, "first li").unwrap();
     write!(own, "ne\nsecond line\n").unwrap();
     let mut next = async || {
-        let message = tokio::time::timeout(Duration::from_secs(20), lines.next()).await.unwrap().unwrap();
+        let message = tokio::time::timeout(Duration::from_secs(40), lines.next()).await.unwrap().unwrap();
         String::from_utf8_lossy(message.payload()).into_owned()
     };
     for (number, text) in ["first line", "second line"].iter().enumerate() {

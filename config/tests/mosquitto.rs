@@ -7,6 +7,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use common::mosquitto::{Mosquitto, mosquitto, mosquitto_with_files};
+use common::port::free_port;
 use common::within;
 use packetboat::{Client, ConnectError, QoS};
 use packetboat_config::{Config, Format};
@@ -37,7 +38,7 @@ struct Secured {
 impl Secured {
     /// A second listener with these lines; a certificate for `localhost` if they name none.
     fn start(lines: &str, more: &[(&str, &str)]) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let authority = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         // OpenSSL takes what has the name of its issuer for self-signed.

@@ -10,6 +10,8 @@ mod amqtt_subscriber;
 mod mongoose_device;
 #[path = "../../client/tests/common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../../client/tests/common/port.rs"]
+mod port;
 #[path = "../examples/zerynth_callback.rs"]
 mod zerynth_callback;
 

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../client/tests/common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../../client/tests/common/port.rs"]
+mod port;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -211,7 +211,7 @@ async fn one_message_goes_to_all_that_are_connected_with_a_result_for_each() {
     }
     let away = hub.add("away", options("mqtt://127.0.0.1:1")).unwrap();
     slow.faults().drop_next(Direction::ToClient, packetboat::PacketType::Puback, 1);
-    let publish = hub.publish("secret/plan", "x").qos(QoS::AtLeastOnce).timeout(Duration::from_millis(300));
+    let publish = hub.publish("secret/plan", "x").qos(QoS::AtLeastOnce).timeout(Duration::from_secs(2));
     let outcomes = within(publish.into_future()).await;
     let text = |outcome: &packetboat_hub::Outcome| match &outcome.result {
         Ok(_) => format!("{} ok", outcome.connection.id()),

@@ -117,7 +117,7 @@ async fn get(address: &str, request: &str) -> String {
 #[tokio::test]
 async fn listeners_and_what_they_have_to_do_are_among_the_metrics() {
     let (plant, cloud) = brokers().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = common::port::free_port();
     let address = format!("127.0.0.1:{port}");
     let listen = format!("[http]\nlisten = \"{address}\"\n");
     let mut service = Service::start(file(&plant, &cloud, &listen)).await.unwrap();
@@ -188,7 +188,7 @@ async fn listeners_and_what_they_have_to_do_are_among_the_metrics() {
 #[tokio::test]
 async fn health_readiness_and_metrics_are_told_over_http() {
     let (plant, cloud) = brokers().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = common::port::free_port();
     let address = format!("127.0.0.1:{port}");
     let further = format!("{}[http]\nlisten = \"{address}\"\n", pipe("p", "a/+", "b", ""));
     let service = Service::start(file(&plant, &cloud, &further)).await.unwrap();

@@ -12,7 +12,6 @@ use common::server::{FINE, Server, server, server_behind};
 use common::within;
 use packetboat_hub::broker::{DeliveryError, Failed};
 use packetboat_hub::{MessageBroker, Payload};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 async fn initialised(config: String) -> MessageBroker {
@@ -292,15 +291,13 @@ async fn what_a_server_answers_decides_what_became_of_a_message() {
 
 #[tokio::test]
 async fn a_server_that_is_away_or_silent_is_an_error_in_time() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = nobody.local_addr().unwrap().port();
-    drop(nobody);
+    let port = common::port::free_port();
     let broker =
         initialised(config("http", &format!(r#""url": "http://127.0.0.1:{port}""#), &[("m", "")])).await;
     assert!(matches!(failed(&broker, "m", "x").await, DeliveryError::NotSent(_)));
     let (url, mut asked) = server(&[]).await;
     let broker = initialised(config("http", &format!(r#""url": "{url}""#), &[("m", "")])).await;
-    let report = within(broker.publish("m", "x").timeout(Duration::from_millis(200))).await.unwrap();
+    let report = within(broker.publish("m", "x").timeout(Duration::from_secs(1))).await.unwrap();
     assert!(matches!(report.deliveries()[0].outcome, Err(DeliveryError::Unknown(_))), "{report:?}");
     assert!(asked.try_recv().is_ok());
 }

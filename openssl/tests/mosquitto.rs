@@ -7,6 +7,8 @@ mod certificates;
 #[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../client/tests/common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../../client/tests/common/port.rs"]
+mod port;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use certificates::{Authority, params};
 use mosquitto::{Mosquitto, mosquitto_with, mosquitto_with_files};
 use packetboat::{Client, ConnectError, ConnectStage, DialError, Options, QoS};
 use packetboat_openssl::{OpenSsl, OpenSslError};
+use port::free_port;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -21,7 +24,7 @@ const KEY: [u8; 8] = [0x00, 0x01, 0x02, 0x03, 0xfd, 0xfe, 0xff, 0x80];
 
 /// A broker with a second listener for pre-shared keys, and that listener's port.
 fn broker(more: &str) -> Option<(Mosquitto, u16)> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let file = std::env::temp_dir().join(format!("packetboat-psk-{}-{port}", std::process::id()));
     std::fs::write(&file, "boat:00010203fdfeff80\nreader:6b6579\n").unwrap();
     let configuration =
@@ -37,7 +40,7 @@ fn options(port: u16, tls: OpenSsl) -> Options {
 }
 
 async fn connect(options: Options) -> Result<Client, ConnectError> {
-    tokio::time::timeout(Duration::from_secs(20), Client::connect(options)).await.expect("the test hangs")
+    tokio::time::timeout(Duration::from_secs(40), Client::connect(options)).await.expect("the test hangs")
 }
 
 async fn works(options: Options) {

@@ -7,6 +7,8 @@ mod certificates;
 #[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../client/tests/common/mosquitto.rs"]
 mod mosquitto;
+#[path = "../../client/tests/common/port.rs"]
+mod port;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -109,7 +111,7 @@ async fn serve(endpoint: Endpoint, broker: SocketAddr, came: mpsc::UnboundedSend
 }
 
 async fn connect(options: Options) -> Result<Client, ConnectError> {
-    tokio::time::timeout(Duration::from_secs(20), Client::connect(options)).await.expect("the test hangs")
+    tokio::time::timeout(Duration::from_secs(40), Client::connect(options)).await.expect("the test hangs")
 }
 
 async fn error(options: Options) -> QuicError {
@@ -233,9 +235,9 @@ async fn a_path_that_falls_silent_is_noticed_and_left() {
     passes.send(false).unwrap();
     let receipt = client.publish("quic/silent", "x").qos(QoS::AtLeastOnce).enqueue().await.unwrap();
     let noticed = async { while !matches!(events.next().await.unwrap(), Event::Disconnected { .. }) {} };
-    tokio::time::timeout(Duration::from_secs(20), noticed).await.expect("nobody notices");
+    tokio::time::timeout(Duration::from_secs(40), noticed).await.expect("nobody notices");
     passes.send(true).unwrap();
-    tokio::time::timeout(Duration::from_secs(20), receipt).await.expect("it is not sent again").unwrap();
+    tokio::time::timeout(Duration::from_secs(40), receipt).await.expect("it is not sent again").unwrap();
     client.disconnect().await.unwrap();
 }
 
@@ -299,7 +301,7 @@ async fn a_silent_server_costs_the_limit_has_its_own_answer_and_leaves_nothing_b
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let certified = Relay::start("127.0.0.1:1".parse().unwrap(), "localhost");
     let url = format!("mqtts://{}", socket.local_addr().unwrap());
-    let options = Options::new(&url).transport(certified.quic()).connect_timeout(Duration::from_millis(300));
+    let options = Options::new(&url).transport(certified.quic()).connect_timeout(Duration::from_secs(1));
     let error = connect(options).await.unwrap_err();
     assert!(matches!(error, ConnectError::TimedOut { stage: ConnectStage::Tls, .. }), "{error:?}");
     // The handshake began, and its end was said: after that nothing more comes, no repetition.

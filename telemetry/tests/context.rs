@@ -55,7 +55,7 @@ async fn through_a_broker(version: VersionChoice, send: impl Fn(&mut PropertiesB
     send(&mut properties);
     let publish = client.publish("a", "x").qos(QoS::AtLeastOnce).properties(properties);
     publish.drop_properties(true).await.unwrap();
-    let message = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.unwrap().unwrap();
+    let message = tokio::time::timeout(Duration::from_secs(40), stream.next()).await.unwrap().unwrap();
     client.disconnect().await.unwrap();
     message
 }

@@ -59,7 +59,7 @@ async fn the_span_of_receiving_is_a_child_of_that_of_sending() {
         context.put(&mut properties).unwrap();
         let publish = client.publish("a/b", "four").qos(QoS::AtLeastOnce).properties(properties);
         publish.drop_properties(true).await.unwrap();
-        let message = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.unwrap().unwrap();
+        let message = tokio::time::timeout(Duration::from_secs(40), stream.next()).await.unwrap().unwrap();
         let (_receiving, received) = spans::receiving(&message);
         client.disconnect().await.unwrap();
         let ours = |span: &BTreeMap<String, String>| span["name"].starts_with("mqtt.");

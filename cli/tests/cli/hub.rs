@@ -5,7 +5,8 @@ use std::process::Command;
 
 use packetboat_core::wire::PacketType;
 
-use crate::support::{Embedded, Folder, Mosquitto, Running, free_port, packetboat, run, run_with};
+use crate::port::free_port;
+use crate::support::{Embedded, Folder, Mosquitto, Running, packetboat, run, run_with};
 
 fn file(folder: &Folder, text: &str) -> PathBuf {
     let path = folder.file("hub.toml");

@@ -12,6 +12,8 @@ mod help;
 mod hub;
 mod interop;
 mod mistakes;
+#[path = "../../../client/tests/common/port.rs"]
+mod port;
 #[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../../client/tests/common/proxy.rs"]
 mod proxy;

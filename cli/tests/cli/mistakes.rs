@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use crate::port::free_port;
 use crate::support::{Folder, packetboat, packetboat_line, run};
 
 #[test]
@@ -98,7 +99,7 @@ fn a_wrong_url_ends_with_1() {
 #[test]
 fn no_connection_ends_with_2() {
     run(packetboat_line("pub -h no-such-host.invalid -t a -m x")).expect(2).says("no-such-host.invalid");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     run(packetboat_line(&format!("sub -h 127.0.0.1 -p {port} -t a")))
         .expect(2)
         .says("does not take connections");

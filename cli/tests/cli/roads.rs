@@ -1,9 +1,8 @@
 //! Ways to the broker that the command line names.
 
-use std::net::TcpListener;
-
+use crate::port::free_port;
 use crate::proxy::{dante, dante_with_password, tinyproxy};
-use crate::support::{Mosquitto, free_port, packetboat, run};
+use crate::support::{Mosquitto, packetboat, run};
 
 /// A message there and back again.
 #[track_caller]
@@ -50,7 +49,7 @@ fn proxies_open_the_way() {
 #[test]
 fn the_proxy_of_the_environment_counts_when_asked_for_and_not_for_exceptions() {
     let Some(broker) = Mosquitto::start() else { return };
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     let publish = |more: &str, exceptions: &str| {
         let mut command = broker.command("pub", &format!("-t a -m x -q 1 {more}"));
         command.env("ALL_PROXY", format!("http://user:secret@{closed}")).env("NO_PROXY", exceptions);
@@ -163,7 +162,8 @@ mod openssl {
 
     use super::leads_there;
     use crate::certificates::Authority;
-    use crate::support::{Folder, Mosquitto, free_port, packetboat, packetboat_line, run};
+    use crate::port::free_port;
+    use crate::support::{Folder, Mosquitto, packetboat, packetboat_line, run};
 
     #[test]
     fn a_preshared_key_opens_mosquitto_and_a_wrong_one_does_not() {

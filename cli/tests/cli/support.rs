@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -12,6 +11,8 @@ use std::time::Duration;
 
 use packetboat_sim::net::{Broker, Options};
 use tokio::runtime::Runtime;
+
+use crate::port::free_port;
 
 /// Longer than anything here takes.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
@@ -337,11 +338,6 @@ impl Drop for Mosquitto {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// For a listener. Who asks for it is not the only one who may.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn mosquitto_program() -> Option<PathBuf> {

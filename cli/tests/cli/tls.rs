@@ -156,7 +156,7 @@ fn mosquitto_refuses_a_certificate_that_is_missing_revoked_expired_or_a_stranger
     files.write_pair("expired", &files.authority.sign(&valid(params(&["late"]), -200, -100)));
     files.write_pair("stranger", &Authority::new().client("stranger"));
     files.write("list.pem", &files.authority.revocation_list(&[7], 3600));
-    let port = crate::support::free_port();
+    let port = crate::port::free_port();
     let path = |name: &str| files.path(name);
     let listener = format!(
         "listener {port} 127.0.0.1\nrequire_certificate true\ncafile {}\ncertfile {}\nkeyfile {}\ncrlfile {}",

@@ -19,7 +19,7 @@ pub(crate) async fn attempt_until(options: Options, told: oneshot::Receiver<()>,
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("a task is left behind");
+    tokio::time::timeout(Duration::from_secs(40), gone).await.expect("a task is left behind");
 }
 
 /// Does this so often, and panics if descriptors are open or a megabyte is taken that was not before.

@@ -5,6 +5,7 @@
 pub(crate) mod certificates;
 pub(crate) mod inside;
 pub(crate) mod mosquitto;
+pub(crate) mod port;
 pub(crate) mod proxy;
 
 use std::time::Duration;
@@ -13,6 +14,9 @@ use packetboat::{Event, Events, Message, Options, QoS, Subscriber, VersionChoice
 
 pub(crate) const VERSIONS: [VersionChoice; 2] = [VersionChoice::V5, VersionChoice::V311];
 pub(crate) const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+/// Nothing takes so long, on a slow and busy machine either; and yet it is less than what an acknowledgement is waited for.
+pub(crate) const LONG: Duration = Duration::from_secs(40);
 
 /// No test waits for ever.
 pub(crate) async fn within<F: Future>(limit: Duration, what: F) -> F::Output {
@@ -38,7 +42,7 @@ pub(crate) fn options(url: &str) -> Options {
 
 /// The next message, which must come.
 pub(crate) async fn next(stream: &mut Subscriber) -> Message {
-    within(Duration::from_secs(10), stream.next()).await.expect("the stream ended")
+    within(LONG, stream.next()).await.expect("the stream ended")
 }
 
 /// The next event of this kind, which must come.
@@ -51,7 +55,7 @@ pub(crate) async fn event<T>(events: &mut Events, mut wanted: impl FnMut(&Event)
             }
         }
     };
-    within(Duration::from_secs(20), search).await
+    within(LONG, search).await
 }
 
 pub(crate) async fn connected(events: &mut Events) -> bool {

@@ -1,11 +1,12 @@
 //! A real broker: mosquitto on a port of its own, killed when dropped.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use super::port::free_port;
 
 /// A running mosquitto.
 pub(crate) struct Mosquitto {
@@ -32,7 +33,7 @@ pub(crate) fn mosquitto_with_files(configuration: &str, files: &[(&str, &str)]) 
         eprintln!("SKIPPED: mosquitto is not installed");
         return None;
     };
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let directory = std::env::temp_dir().join(format!("packetboat-mosquitto-{}-{port}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let anonymous = if configuration.contains("allow_anonymous") { "" } else { "allow_anonymous true\n" };

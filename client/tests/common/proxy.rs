@@ -1,9 +1,10 @@
 //! Real proxies: tinyproxy and dante on ports of their own, killed when dropped.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use super::port::free_port;
 
 /// A running proxy.
 pub(crate) struct RunningProxy {
@@ -84,7 +85,7 @@ fn installed(name: &str) -> Option<PathBuf> {
 
 /// A port and a folder.
 fn place(name: &str) -> (u16, PathBuf) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let directory = std::env::temp_dir().join(format!("packetboat-{name}-{}-{port}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     (port, directory)

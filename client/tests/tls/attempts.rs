@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio_rustls::rustls::HandshakeKind;
 
 use crate::common::certificates::{Authority, params};
-use crate::common::{connected, disconnected, within};
+use crate::common::{LONG, connected, disconnected, within};
 use crate::relay::relay;
 use crate::{Folder, broker, connect_error, options, talks, tls_error, trusting};
 
@@ -122,7 +122,7 @@ async fn large_and_small_messages_pass_both_ways_at_once() {
         assert_eq!(message.payload().len(), size);
         assert!(message.payload().iter().all(|byte| *byte == size.to_le_bytes()[0]));
     }
-    within(Duration::from_secs(10), sending).await.unwrap();
+    within(LONG, sending).await.unwrap();
     client.disconnect().await.unwrap();
     assert!(broker.violations().is_empty(), "{:?}", broker.violations());
 }
@@ -218,7 +218,7 @@ async fn a_handshake_that_is_not_finished_costs_the_limit_and_says_where_it_stop
     for first in [&b""[..], b"\x16\x03\x03", b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc"] {
         let (port, _) = mute(first).await;
         let options = at(port, Tls::new().danger_accept_any_certificate());
-        let error = connect_error(options.connect_timeout(Duration::from_millis(200))).await;
+        let error = connect_error(options.connect_timeout(Duration::from_secs(1))).await;
         assert!(matches!(error, ConnectError::TimedOut { stage: ConnectStage::Tls, .. }), "{error:?}");
     }
     let unanswered = Options::new("mqtt://localhost:1").connect_timeout(Duration::from_millis(200));
@@ -267,7 +267,7 @@ fn interruptions_at_every_point_of_the_handshake_leave_nothing_behind() {
                 if quiet {
                     // The caller goes in the middle.
                     tokio::select! { _ = attempt => {}, () = passed.notified() => {} }
-                } else if let Err(error) = within(Duration::from_secs(15), attempt).await {
+                } else if let Err(error) = within(LONG, attempt).await {
                     let cut_off = matches!(
                         error,
                         ConnectError::Unreachable {
@@ -285,7 +285,7 @@ fn interruptions_at_every_point_of_the_handshake_leave_nothing_behind() {
                     tokio::task::yield_now().await;
                 }
             };
-            within(Duration::from_secs(20), gone).await;
+            within(LONG, gone).await;
         });
     };
     for limit in (0..1_600).step_by(80) {

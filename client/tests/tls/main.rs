@@ -13,10 +13,9 @@ mod trust;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use common::certificates::Pair;
-use common::within;
+use common::{LONG, within};
 use packetboat::{Client, ConnectError, DialError, Options, Pem, QoS, Tls, TlsError};
 use packetboat_sim::net::{self, Broker};
 
@@ -35,7 +34,7 @@ fn options(broker: &Broker, tls: Tls) -> Options {
 }
 
 async fn connect_error(options: Options) -> ConnectError {
-    let attempt = within(Duration::from_secs(15), Client::connect(options));
+    let attempt = within(LONG, Client::connect(options));
     attempt.await.expect_err("it must not connect")
 }
 
@@ -50,7 +49,7 @@ async fn tls_error(options: Options) -> TlsError {
 
 /// A message there and back, exactly once.
 async fn talks(options: Options) {
-    let client = within(Duration::from_secs(15), Client::connect(options)).await.unwrap();
+    let client = within(LONG, Client::connect(options)).await.unwrap();
     let mut stream = client.subscription("there/and/back").qos(QoS::ExactlyOnce).await.unwrap();
     client.publish("there/and/back", "again").qos(QoS::ExactlyOnce).await.unwrap();
     assert_eq!(common::next(&mut stream).await.payload(), b"again");

@@ -5,6 +5,8 @@
 pub(crate) mod inside;
 #[path = "../../../client/tests/common/mosquitto.rs"]
 pub(crate) mod mosquitto;
+#[path = "../../../client/tests/common/port.rs"]
+pub(crate) mod port;
 
 /// No test waits for ever.
 pub(crate) async fn within<F: Future>(limit: std::time::Duration, what: F) -> F::Output {

@@ -3,6 +3,8 @@
 
 #[path = "../../../client/tests/common/mosquitto.rs"]
 pub(crate) mod mosquitto;
+#[path = "../../../client/tests/common/port.rs"]
+pub(crate) mod port;
 
 pub(crate) mod folder;
 pub(crate) mod server;
