@@ -103,6 +103,7 @@ async fn brokers_come_and_go(version: VersionChoice, name: &str) {
     let reading = tokio::spawn(async move { tokio::join!(all(first), all(second)) });
     // A destination is killed.
     within(at.wait_for(|at| *at >= 300)).await.unwrap();
+    killed.kill_when_heard();
     killed.restart();
     // Another one is stopped, which nobody is told, and goes on.
     within(at.wait_for(|at| *at >= 700)).await.unwrap();

@@ -80,6 +80,34 @@ impl Mosquitto {
         }
     }
 
+    /// Kills it once all it said was read. Who writes to a process that is gone loses what he has not read, and a broker that is
+    /// killed has forgotten what it did not save.
+    pub(crate) fn kill_when_heard(&mut self) {
+        self.signal("STOP");
+        let end = Instant::now() + Duration::from_mins(1);
+        while !self.is_heard() {
+            assert!(Instant::now() < end, "nobody reads what mosquitto says");
+            std::thread::yield_now();
+        }
+        self.kill();
+    }
+
+    /// As Linux tells it: the process stands still, and nothing lies in the queues of its connections.
+    fn is_heard(&self) -> bool {
+        let id = self.child.as_ref().unwrap().id();
+        let stands =
+            std::fs::read_to_string(format!("/proc/{id}/stat")).map_or(true, |stat| stat.contains(") T "));
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let port = format!(":{:04X}", self.port);
+        let lies_in_queue = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let (sent, received) = words[4].split_once(':').unwrap();
+            (words[1].ends_with(&port) && sent != "00000000")
+                || (words[2].ends_with(&port) && received != "00000000")
+        };
+        stands && !sockets.lines().skip(1).any(lies_in_queue)
+    }
+
     /// Ends it as an administrator would: it saves what it has.
     pub(crate) fn end(&mut self) {
         self.signal("TERM");
