@@ -199,6 +199,8 @@ impl Measurement {
                     self.board.halt.store(true, Ordering::Relaxed);
                 }
             }
+            // Asked before the counts: the last message is in them then.
+            let is_sent = self.board.ended.load(Ordering::Acquire) >= self.floods;
             let (settled, confirmed, open) = {
                 let sent = locked(&self.sent);
                 (sent.settled, sent.confirmed, sent.accepted - sent.settled)
@@ -210,7 +212,7 @@ impl Measurement {
             }
             let quiet = since.elapsed() >= self.board.patience;
             let over = self.board.elapsed() >= self.board.time || stopped;
-            if self.board.ended.load(Ordering::Acquire) < self.floods {
+            if !is_sent {
                 // One that waits for room does not come to its end by itself.
                 if over && quiet {
                     return stopped;
