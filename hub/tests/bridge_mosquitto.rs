@@ -46,7 +46,13 @@ async fn reader(broker: &Mosquitto, filter: &str) -> (Client, Subscriber) {
 async fn all(mut stream: Subscriber) -> usize {
     let (mut seen, mut came) = (BTreeSet::new(), 0);
     while seen.len() < MESSAGES as usize {
-        let message = stream.next().await.expect("the stream ended");
+        let Ok(message) = tokio::time::timeout(Duration::from_secs(100), stream.next()).await else {
+            panic!(
+                "these do not come: {:?}",
+                (0..MESSAGES).filter(|number| !seen.contains(number)).collect::<Vec<_>>()
+            );
+        };
+        let message = message.expect("the stream ended");
         seen.insert(u32::from_be_bytes(message.payload().try_into().unwrap()));
         came += 1;
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use common::mosquitto::mosquitto;
+use common::mosquitto::{mosquitto, mosquitto_with};
 use common::{collect, within};
 use packetboat::{Attempt, Client, Dialing, Io, Options, QoS, Transport};
 use packetboat_config::ConfigError;
@@ -194,7 +194,7 @@ async fn a_client_of_the_protocol_needs_no_configuration_with_mosquitto() {
 
 #[tokio::test]
 async fn mosquitto_killed_and_restarted_gets_what_was_published_meanwhile() {
-    let Some(mut broker) = mosquitto() else { return };
+    let Some(mut broker) = mosquitto_with("user root\n") else { return };
     let config = format!(
         r#"{{ "targets": [{{ "protocol": "mqtt", "name": "t", "mqtt_options": {{ "server": "{}", "version": "5.0",
                 "client_id": "p", "session": "persistent", "reconnect": {{ "minimum": 0.01, "maximum": 0.1 }} }},
@@ -210,6 +210,8 @@ async fn mosquitto_killed_and_restarted_gets_what_was_published_meanwhile() {
     let (sender, mut told) = mpsc::unbounded_channel();
     for number in 0..200_u32 {
         if number == 50 {
+            // A session that was saved before its subscription would be resumed without one.
+            broker.save();
             broker.kill();
         }
         if number == 150 {
