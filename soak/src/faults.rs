@@ -83,7 +83,7 @@ fn shuffled(rng: &mut Rng) -> Vec<Fault> {
 async fn end(broker: &mut Mosquitto, signal: &str, rng: &mut Rng) -> io::Result<SystemTime> {
     broker.signal(signal)?;
     block_in_place(|| broker.reap())?;
-    sleep(milliseconds(rng, 300, 3_000)).await;
+    sleep(milliseconds(rng, 1_000, 3_000)).await;
     Ok(broker.saved())
 }
 

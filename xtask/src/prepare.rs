@@ -85,6 +85,8 @@ fn mosquitto(context: &mut Context) -> Outcome {
 
 /// Links that can be broken: `ip netns` and `nft`, as root, on a kernel that has them.
 pub(crate) fn namespaces(context: &Context) -> Result<(), String> {
+    const RULES: &str = "add table inet a; add chain inet a input { type filter hook input priority 0; }; \
+        add rule inet a input iifname near numgen random mod 100 < 15 drop";
     let programs = ["ip", "tc", "nft"];
     let is_there =
         |context: &Context| programs.iter().all(|program| process::find(context, program).is_some());
@@ -96,9 +98,14 @@ pub(crate) fn namespaces(context: &Context) -> Result<(), String> {
     }
     let name = format!("packetboat-{}", std::process::id());
     process::output(context, "ip", &["netns", "add", &name])?;
-    let table = process::output(context, "ip", &["netns", "exec", &name, "nft", "add table inet a"]);
+    let all_that_is_used = [
+        &["-n", &name, "link", "add", "near", "type", "veth", "peer", "name", "far"][..],
+        &["netns", "exec", &name, "nft", RULES],
+    ];
+    let result =
+        all_that_is_used.iter().try_for_each(|words| process::output(context, "ip", words).map(drop));
     process::output(context, "ip", &["netns", "delete", &name])?;
-    table.map(drop)
+    result
 }
 
 /// Counts instructions, for the guard of budgets and `cargo xtask bench counts`.
