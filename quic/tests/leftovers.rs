@@ -131,7 +131,7 @@ async fn broken_off(server: ServerConfig, ca_file: &Path, limits: Datagrams) -> 
 /// One that is not dropped. At which stage its time was up.
 async fn timed_out(server: ServerConfig, ca_file: &Path, limits: Datagrams) -> ConnectStage {
     let Link { port, leave, passed, .. } = Link::start(server, limits);
-    let error = Client::connect(options(port, ca_file, Duration::from_millis(500))).await.err().unwrap();
+    let error = Client::connect(options(port, ca_file, Duration::from_secs(2))).await.err().unwrap();
     Link::end(leave, passed);
     match error {
         ConnectError::TimedOut { stage, .. } => stage,
