@@ -4,7 +4,6 @@ use packetboat::{ConnectError, DialError, Pem, Tls, TlsError, TlsVersion};
 
 use crate::common::certificates::Authority;
 use crate::common::mosquitto::{Mosquitto, mosquitto_with_files};
-use crate::common::port::free_port;
 use crate::{Folder, connect_error, talks, tls_error, trusting};
 
 fn broker(authority: &Authority, more: &str) -> Option<Mosquitto> {
@@ -72,7 +71,7 @@ async fn mosquitto_without_tls_is_told_apart() {
 /// A broker whose second listener speaks WebSocket over TLS, and that listener's port.
 #[cfg(feature = "websocket")]
 fn websocket_broker(authority: &Authority, more: &str) -> Option<(Mosquitto, u16)> {
-    let port = free_port();
+    let port = crate::common::port::free_port();
     let server = authority.server();
     let files =
         "cafile {directory}/ca.pem\ncertfile {directory}/server.pem\nkeyfile {directory}/server.key\n";
