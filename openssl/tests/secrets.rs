@@ -7,21 +7,24 @@
 #[path = "../../client/tests/common/certificates.rs"]
 mod certificates;
 #[allow(dead_code, reason = "each test program uses a part")]
+#[path = "../../client/tests/common/key_files.rs"]
+mod key_files;
+#[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../client/tests/common/memory.rs"]
 mod memory;
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::Path;
 
-use certificates::{Authority, PublicKey, params};
-use memory::{decoded, pieces_of};
-use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod, SslVerifyMode};
+use certificates::Authority;
+use key_files::{KEY, KEY_DER, KeyFiles};
+use memory::pieces_of;
+use openssl::pkey::PKey;
+use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
+use openssl::x509::X509;
 use packetboat::{Client, Options};
 use packetboat_openssl::OpenSsl;
 
-const KEY: &str = include_str!("../../client/tests/common/keys/ec.pem");
-static KEY_DER: [u8; 138] = decoded(KEY);
 /// As a large number of OpenSSL lies in memory.
 static NUMBER: [u8; 32] = reversed();
 
@@ -40,11 +43,12 @@ fn left() -> [usize; 2] {
 }
 
 /// A server that lets nobody in without a certificate of the authority, and takes so many, one after the other.
-fn server(folder: &Path, clients: usize) -> u16 {
+fn server(authority: &Authority, clients: usize) -> u16 {
+    let pair = authority.server();
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
-    acceptor.set_certificate_chain_file(folder.join("server")).unwrap();
-    acceptor.set_private_key_file(folder.join("server.key"), SslFiletype::PEM).unwrap();
-    acceptor.set_ca_file(folder.join("ca.pem")).unwrap();
+    acceptor.set_certificate(&X509::from_pem(pair.certificate.as_bytes()).unwrap()).unwrap();
+    acceptor.set_private_key(&PKey::private_key_from_pem(pair.key.as_bytes()).unwrap()).unwrap();
+    acceptor.cert_store_mut().add_cert(X509::from_pem(authority.pem.as_bytes()).unwrap()).unwrap();
     acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
     let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
     let port = listener.local_addr().unwrap().port();
@@ -61,41 +65,20 @@ fn server(folder: &Path, clients: usize) -> u16 {
 
 #[tokio::test]
 async fn of_a_private_key_nothing_is_left_but_what_signs() {
-    let (authority, folder) = (
-        Authority::new(),
-        std::env::temp_dir().join(format!("packetboat-openssl-secrets-{}", std::process::id())),
-    );
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = |name: &str, parts: &[&str]| {
-        // Written part by part: joined, they would lie in our own memory.
-        let path = folder.join(name);
-        let mut file = std::fs::File::create(&path).unwrap();
-        for part in parts {
-            file.write_all(part.as_bytes()).unwrap();
-        }
-        path
-    };
-    let pair = authority.server();
-    let public = PublicKey(&KEY_DER[KEY_DER.len() - 65..]);
-    let certificate = authority.sign_public(&params(&["boat"]), &public);
-    let ca_file = file("ca.pem", &[&authority.pem]);
-    file("server", &[&pair.certificate]);
-    file("server.key", &[&pair.key]);
-    let (alone, key) = (file("certificate", &[&certificate]), file("key", &[KEY]));
-    let both = file("both", &[KEY, &certificate]);
-    let ways = [(&alone, &key), (&both, &both)];
-    let port = server(&folder, ways.len());
+    let authority = Authority::new();
+    let files = KeyFiles::new("openssl-secrets", &authority);
+    let port = server(&authority, files.ways().len());
     let kept = KEY.to_owned();
     assert_eq!(left()[0], 2, "the search finds what is there");
     drop(zeroize::Zeroizing::new(kept));
     assert_eq!(left(), [0; 2], "before");
     // Before anything else takes the place of what was read.
-    let tls = OpenSsl::new().ca_file(&ca_file).certificate(&both, "/no/such/key");
+    let tls = OpenSsl::new().ca_file(&files.authority).certificate(&files.both, "/no/such/key");
     let options = Options::new(&format!("mqtts://localhost:{port}")).transport(tls);
     assert!(Client::connect(options).await.is_err());
     assert_eq!(left(), [0; 2], "the certificate's file alone");
-    for (certificate, key) in ways {
-        let tls = OpenSsl::new().ca_file(&ca_file).certificate(certificate, key);
+    for (certificate, key) in files.ways() {
+        let tls = OpenSsl::new().ca_file(&files.authority).certificate(certificate, key);
         let options = Options::new(&format!("mqtts://localhost:{port}")).transport(tls);
         let client = Client::connect(options).await.unwrap();
         let [text, number] = left();
@@ -103,5 +86,4 @@ async fn of_a_private_key_nothing_is_left_but_what_signs() {
         client.disconnect().await.unwrap();
         assert_eq!(left(), [0; 2], "{}", certificate.display());
     }
-    let _ = std::fs::remove_dir_all(&folder);
 }

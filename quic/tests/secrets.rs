@@ -7,14 +7,17 @@
 #[path = "../../client/tests/common/certificates.rs"]
 mod certificates;
 #[allow(dead_code, reason = "each test program uses a part")]
+#[path = "../../client/tests/common/key_files.rs"]
+mod key_files;
+#[allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../client/tests/common/memory.rs"]
 mod memory;
 
-use std::io::Write;
 use std::sync::Arc;
 
-use certificates::{Authority, PublicKey, params};
-use memory::{decoded, pieces_of};
+use certificates::Authority;
+use key_files::{KEY, KEY_DER, KeyFiles};
+use memory::pieces_of;
 use packetboat::{Client, Options};
 use packetboat_quic::Quic;
 use quinn::crypto::rustls::QuicServerConfig;
@@ -23,9 +26,6 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-
-const KEY: &str = include_str!("../../client/tests/common/keys/ec.pem");
-static KEY_DER: [u8; 138] = decoded(KEY);
 
 /// Of the file, and of the private number.
 fn left() -> [usize; 2] {
@@ -68,22 +68,7 @@ fn server(authority: &Authority) -> Endpoint {
 #[tokio::test]
 async fn of_a_private_key_nothing_is_left_but_what_signs() {
     let authority = Authority::new();
-    let folder = std::env::temp_dir().join(format!("packetboat-quic-secrets-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = |name: &str, parts: &[&str]| {
-        // Written part by part: joined, they would lie in our own memory.
-        let path = folder.join(name);
-        let mut file = std::fs::File::create(&path).unwrap();
-        for part in parts {
-            file.write_all(part.as_bytes()).unwrap();
-        }
-        path
-    };
-    let public = PublicKey(&KEY_DER[KEY_DER.len() - 65..]);
-    let certificate = authority.sign_public(&params(&["boat"]), &public);
-    let ca_file = file("ca.pem", &[&authority.pem]);
-    let (alone, key) = (file("certificate", &[&certificate]), file("key", &[KEY]));
-    let both = file("both", &[KEY, &certificate]);
+    let files = KeyFiles::new("quic-secrets", &authority);
     let server = server(&authority);
     let url = format!("mqtts://{}", server.local_addr().unwrap());
     let kept = KEY.to_owned();
@@ -91,15 +76,15 @@ async fn of_a_private_key_nothing_is_left_but_what_signs() {
     drop(zeroize::Zeroizing::new(kept));
     assert_eq!(left(), [0; 2], "before");
     // Before anything else takes the place of what was read.
-    let quic = Quic::new().ca_file(&ca_file).certificate(&both, "/no/such/key");
+    let quic = Quic::new().ca_file(&files.authority).certificate(&files.both, "/no/such/key");
     assert!(Client::connect(Options::new(&url).transport(quic)).await.is_err());
     assert_eq!(left(), [0; 2], "the certificate's file alone");
-    for (certificate, key) in [(&alone, &key), (&both, &both)] {
-        let quic = Quic::new().ca_file(&ca_file).server_name("localhost").certificate(certificate, key);
+    for (certificate, key) in files.ways() {
+        let quic =
+            Quic::new().ca_file(&files.authority).server_name("localhost").certificate(certificate, key);
         let client = Client::connect(Options::new(&url).transport(quic)).await.unwrap();
         assert_eq!(left(), [0; 2], "{}, while connected", certificate.display());
         client.disconnect().await.unwrap();
         assert_eq!(left(), [0; 2], "{}", certificate.display());
     }
-    let _ = std::fs::remove_dir_all(&folder);
 }
