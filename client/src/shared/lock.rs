@@ -150,3 +150,35 @@ impl Deferred {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::ManuallyDrop;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::runtime::Builder;
+
+    use crate::{Client, Options};
+
+    #[test]
+    fn a_panic_under_the_lock_ends_nothing_else() {
+        // Were the lock lost, its end would wait for it, too.
+        let runtime = ManuallyDrop::new(Builder::new_current_thread().enable_all().build().unwrap());
+        let options = Options::new("mqtt://localhost").connect_on_demand(true);
+        let client = ManuallyDrop::new(runtime.block_on(async { Client::start(options) }).unwrap());
+        let shared = client.unsubscribe("a").handle.shared.clone();
+        let panics = || {
+            let _guard = shared.lock();
+            panic!("under the lock");
+        };
+        catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(shared.lock());
+            sender.send(())
+        });
+        receiver.recv_timeout(Duration::from_secs(40)).expect("the lock is free");
+    }
+}

@@ -17,7 +17,7 @@ mod wishes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::task::Waker;
 
 use packetboat_core::session::{AckToken, Cause, Session, SessionMode, Ticket};
@@ -290,7 +290,12 @@ impl Shared {
 
     #[inline]
     pub(crate) fn lock(&self) -> Locked<'_> {
-        let guard = self.inner.try_lock().unwrap_or_else(|_| self.await_lock());
+        let guard = match self.inner.try_lock() {
+            Ok(guard) => guard,
+            // A panic under the lock is a bug of ours; the state is still the best there is.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => self.await_lock(),
+        };
         Locked::new(guard, self)
     }
 
@@ -306,7 +311,6 @@ impl Shared {
                 return guard;
             }
         }
-        // A panic under the lock is a bug of ours; the state is still the best there is.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
