@@ -163,10 +163,16 @@ impl Server {
             && self.0.path == other.0.path
     }
 
-    /// Host name or address.
+    /// Host name or address, a link-local one with its interface behind `%`.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.0.host
+    }
+
+    /// The same without the interface, which is this machine's business: what certificates and requests of HTTP name.
+    #[must_use]
+    pub fn host_without_zone(&self) -> &str {
+        self.0.host.split_once('%').map_or(&self.0.host, |(address, _)| address)
     }
 
     /// TCP port.
@@ -406,6 +412,7 @@ mod tests {
         for text in ["mqtt://u:p%25@[fe80::1%25eth0]:1884", "mqtt://u:p%25@[fe80::1%eth0]:1884"] {
             let url = parse(text).unwrap();
             assert_eq!(url.server, Server::new("fe80::1%eth0", 1884));
+            assert_eq!(url.server.host_without_zone(), "fe80::1");
             assert_eq!(url.password.unwrap().as_slice(), b"p%");
         }
         let websocket = parse("ws://[fe80::1%25eth0]/a?b=%25c").unwrap().server;

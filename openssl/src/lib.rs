@@ -134,7 +134,7 @@ impl OpenSsl {
 
     async fn open(&self, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
         // Wrong settings are told before anything is sent.
-        let ssl = self.prepare(attempt.server().host())?;
+        let ssl = self.prepare(attempt.server().host_without_zone())?;
         let io = attempt.tunnel().await?;
         attempt.enter(ConnectStage::Tls);
         let mut stream =

@@ -133,7 +133,7 @@ impl Quic {
     async fn open(&self, attempt: &Attempt) -> Result<Box<dyn Io>, DialError> {
         // Wrong settings are told before anything is sent.
         let configuration = self.configuration()?;
-        let name = self.server_name.as_deref().unwrap_or(attempt.server().host());
+        let name = self.server_name.as_deref().unwrap_or(attempt.server().host_without_zone());
         let stream = attempt.reach(|address| connect(attempt, configuration.clone(), address, name)).await;
         match stream {
             Ok(stream) => Ok(Box::new(stream)),

@@ -98,6 +98,26 @@ async fn records_of_one_byte_and_a_chain_of_many_certificates_are_no_matter() {
     assert!(plain.violations().is_empty(), "{:?}", plain.violations());
 }
 
+/// `%1` is the loopback interface by its number.
+#[tokio::test]
+async fn the_interface_of_an_address_is_no_part_of_what_a_certificate_names() {
+    let authority = Authority::new();
+    let broker = broker(&authority.server()).await;
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else {
+        eprintln!("SKIPPED: this machine has no IPv6");
+        return;
+    };
+    let (port, to) = (listener.local_addr().unwrap().port(), broker.port());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut broker = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut broker).await });
+        }
+    });
+    let url = format!("mqtts://[::1%251]:{port}");
+    talks(crate::common::options(&url).tls(trusting(&authority.pem))).await;
+}
+
 #[tokio::test]
 async fn large_and_small_messages_pass_both_ways_at_once() {
     let authority = Authority::new();

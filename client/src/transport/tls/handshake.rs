@@ -24,7 +24,7 @@ pub(crate) struct Prepared {
 impl Tls {
     /// Reads the files and makes sense of them.
     pub(crate) async fn prepare(&self, attempt: &Attempt) -> Result<Prepared, TlsError> {
-        let host = self.server_name.as_deref().unwrap_or(attempt.server().host());
+        let host = self.server_name.as_deref().unwrap_or(attempt.server().host_without_zone());
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Material {
             what: format!("the server name {host:?}"),
             problem: "it is neither a host name nor an address: set server_name".to_owned(),

@@ -73,7 +73,7 @@ fn request(server: &Server, headers: &Headers, key: &str) -> Zeroizing<String> {
 
 /// Without the port where it is the usual one: signed requests count on it.
 fn host(server: &Server) -> String {
-    let authority = http::authority(server.host(), server.port()).to_string();
+    let authority = http::authority(server.host_without_zone(), server.port()).to_string();
     let usual = format!(":{}", server.scheme().default_port());
     authority.strip_suffix(&usual).unwrap_or(&authority).to_owned()
 }
@@ -142,6 +142,7 @@ mod tests {
         assert_eq!(host(Scheme::Wss, "h", Some(443)), "h");
         assert_eq!(host(Scheme::Ws, "h", Some(443)), "h:443");
         assert_eq!(host(Scheme::Ws, "::1", None), "[::1]");
+        assert_eq!(host(Scheme::Ws, "fe80::1%eth0", None), "[fe80::1]");
         assert_eq!(host(Scheme::Wss, "::1", Some(8080)), "[::1]:8080");
     }
 }
